@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The check engine: owns time, retries, rise and fall, jitter and reporting. A kind of check is one file
+ * (check_tcp.c, ...) that starts, and later calls check_done() exactly once with a reason from
+ * the enum. Kinds know nothing of retries or pools; the engine knows nothing of maps.
+ */
+#ifndef LB_CHECK_H
+#define LB_CHECK_H
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+#include "pool.h"
+
+enum check_result {
+	CHECK_OK = 0,
+	CHECK_BUSY,		/* the server said 4xx: alive, wants less */
+	CHECK_REFUSED,		/* RST to our SYN */
+	CHECK_TIMEOUT,
+	CHECK_UNREACHABLE,	/* no route, no neighbour, ICMP error */
+	CHECK_RESET,		/* connection cut in the middle */
+	CHECK_REJECTED,		/* the server said 5xx */
+	CHECK_JUNK,		/* not SMTP */
+	CHECK_TLS_FAILED,
+	CHECK_INTERNAL,		/* our own trouble (no descriptors ...): never changes a state */
+	CHECK_RESULT_MAX,
+};
+const char *check_result_to_str(enum check_result r);
+
+struct checks;		/* the engine */
+
+struct check_target {
+	struct lb_addr address;	/* what to connect to */
+	__u16 port;
+	struct check_conf conf;
+};
+
+struct check_status {
+	enum check_result last;
+	__u32 duration_us;
+	__u64 at_ns;		/* CLOCK_MONOTONIC; 0: never ran */
+	char text[POOL_TEXT_LEN];
+};
+
+/* verdict(arg, id, health, reason): rise or fall was reached, or a fresh target had its first
+ * result. It is called only for a change. */
+int checks_open(sd_event *event,
+		void (*verdict)(void *arg, int id, enum backend_health health, const char *reason),
+		void *arg, struct checks **out);
+void checks_close(struct checks *checks);
+/* Starts or changes the checks of backend id; target->conf.kind CHECK_NONE stops them. health is what
+ * the pool believes now. fresh: nobody knows yet, the first result decides at once (it is run
+ * without delay); else rise and fall count from health. 0 or -errno. */
+int checks_set(struct checks *checks, int id, const struct check_target *target,
+	       enum backend_health health, bool fresh);
+void checks_remove(struct checks *checks, int id);
+bool checks_status(const struct checks *checks, int id, struct check_status *out);	/* false: not checked */
+
+/* For the kinds: one running check. The engine allocates it, sets the deadline, owns the memory. */
+struct check_run;
+struct check_kind_ops {
+	const char *name;
+	/* 0: started, check_done() will follow; -errno: the engine reports CHECK_INTERNAL. */
+	int (*start)(struct check_run *run);
+	/* Deadline passed or target removed: release everything; do not call check_done(). */
+	void (*cancel)(struct check_run *run);
+};
+void check_done(struct check_run *run, enum check_result result, const char *text);
+sd_event *check_run_event(struct check_run *run);
+const struct check_target *check_run_target(struct check_run *run);
+void check_run_set_data(struct check_run *run, void *data);
+void *check_run_data(struct check_run *run);
+
+extern const struct check_kind_ops check_tcp_ops;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's transactions: every change a user can ask for, made whole or not at all, in the model,
+ * the maps, the addresses, the checks and the state file together. api.c turns requests
+ * into these calls; main.c opens and closes. Nothing here knows HTTP or JSON.
+ */
+#ifndef LB_CONTROL_H
+#define LB_CONTROL_H
+
+#include <systemd/sd-event.h>
+#include "check.h"
+#include "config.h"
+#include "pool.h"
+
+struct control;
+
+struct control_paths {
+	const char *config, *state_dir, *bpffs;
+	bool discard_state;
+	bool manage_vips;
+};
+
+int control_open(sd_event *event, const struct control_paths *paths, struct control **out, struct lb_error *err);
+/* Leaves the program attached and the maps pinned: packets do not notice. */
+void control_close(struct control *ctl);
+
+/* What changed, in one sentence, for the user. */
+struct control_say { char text[512]; };
+
+int control_attach(struct control *ctl, const char *ifname, enum xdp_mode mode, struct control_say *say,
+		   struct lb_error *err);
+int control_detach(struct control *ctl, const char *ifname, struct control_say *say, struct lb_error *err);
+int control_service_add(struct control *ctl, const struct service_spec *spec, struct control_say *say,
+			struct lb_error *err);
+int control_service_remove(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err);
+int control_backend_add(struct control *ctl, const struct backend_spec *spec, struct control_say *say,
+			struct lb_error *err);
+int control_backend_set(struct control *ctl, const char *name, const char *weight, const char *max_conns,
+			struct control_say *say, struct lb_error *err);
+/* deadline_ms: after it the remaining flows are reset; 0: they end by themselves. */
+int control_backend_drain(struct control *ctl, const char *name, __u64 deadline_ms, struct control_say *say,
+			  struct lb_error *err);
+int control_backend_enable(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err);
+int control_backend_remove(struct control *ctl, const char *name, bool now, struct control_say *say,
+			   struct lb_error *err);
+int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err);
+int control_save(struct control *ctl, struct control_say *say, struct lb_error *err);
+
+/* Reading. All figures are sums over CPUs at this moment. */
+const struct config *control_config(const struct control *ctl);
+
+struct backend_report {
+	const struct backend *be;	/* valid until the next call that changes anything */
+	const struct service *svc;
+	enum backend_state state;
+	__u64 conns, inflight, sessions_total, replies_total, refused_total, resets_total, at_risk_total;
+	__u64 packets_in, bytes_in, packets_out, bytes_out;
+	__u32 weight_now;		/* with slow start */
+	__s64 reply_p50_ms, reply_p99_ms, banner_p99_ms, longest_p99_ms;	/* -1: nothing seen; upper edge of the bucket */
+	__u32 reply_recent_us;
+	bool next_hop;			/* resolved */
+	bool checked;
+	struct check_status check;
+	__u64 since_s;			/* in this state */
+};
+/* id 1..LB_MAX_BACKENDS-1; false: no such backend, or removed and already without flows. */
+bool control_backend_report(struct control *ctl, int id, struct backend_report *out);
+
+struct interface_report { char name[IF_NAMESIZE]; __u32 ifindex; bool attached; bool native; __u32 prog_id, link_id; };
+struct status_report {
+	__u64 uptime_s;
+	struct interface_report interfaces[CONFIG_MAX_INTERFACES];
+	size_t interfaces_n;
+	__u64 flow_entries, flow_limit;
+	__u32 services, backends, up, down, draining;
+	__u64 verdicts[LB_VERDICT_MAX];
+};
+void control_status(struct control *ctl, struct status_report *out);
+
+/* Walks the flow table; backend 0: all. visit returns false to stop. 0 or -errno. */
+int control_flows(struct control *ctl, int backend,
+		  bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow), void *arg);
+
+#endif

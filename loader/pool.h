@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The model: services, backends, their states, and the rules for changing them.
+ * Pure: no system calls, no clock, no logging. Whoever changes the pool pushes the
+ * result to the maps (sync.c); the pool does not know that maps exist.
+ *
+ * A change is made whole or not at all: on an error the pool is as it was.
+ */
+#ifndef LB_POOL_H
+#define LB_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "../bpf/lb_abi.h"
+
+#define POOL_NAME_LEN	64
+#define POOL_TEXT_LEN	200
+
+/* Exit codes of lbctl and the class of every error. */
+enum lb_exit {
+	LB_EXIT_OK = 0, LB_EXIT_FAILED = 1, LB_EXIT_USAGE = 2, LB_EXIT_NO_DAEMON = 3,
+	LB_EXIT_NOT_PERMITTED = 4, LB_EXIT_NOT_FOUND = 5, LB_EXIT_CONFLICT = 6, LB_EXIT_TIMEOUT = 7,
+};
+
+struct lb_error {
+	enum lb_exit code;
+	char text[512];		/* what, where, why, and what to do; no newline */
+};
+
+/* Fills *err, returns the -errno given: `return lb_error(err, LB_EXIT_CONFLICT, "...")`
+ * always returns -1 * code's own errno (EINVAL, ENOENT, EEXIST, EPERM, EIO, ETIMEDOUT). */
+int lb_error(struct lb_error *err, enum lb_exit code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+enum backend_admin {
+	ADMIN_ENABLED = 0,
+	ADMIN_DRAIN,		/* keeps its flows, gets none */
+	ADMIN_DISABLED,		/* as drain, and not checked */
+	ADMIN_REMOVED,		/* as drain; gone when its last flow is */
+	ADMIN_MAX,
+};
+
+enum backend_health {
+	HEALTH_UP = 0,
+	HEALTH_BUSY,		/* answers 4xx: keeps flows, loses weight */
+	HEALTH_DOWN,		/* fails its checks: no new flows, old ones untouched */
+	HEALTH_DEAD,		/* does not answer packets either: its clients are told by RST */
+	HEALTH_MAX,
+};
+
+/* What `lbctl list` calls state: up, busy, down, draining, disabled. */
+enum backend_state {
+	STATE_UP = 0, STATE_BUSY, STATE_DOWN, STATE_DRAINING, STATE_DISABLED, STATE_MAX,
+};
+
+enum check_kind { CHECK_NONE = 0, CHECK_TCP, CHECK_GREETING, CHECK_EHLO, CHECK_STARTTLS, CHECK_TLS,
+		  CHECK_RCPT, CHECK_CANARY, CHECK_KIND_MAX };
+
+struct check_conf {
+	enum check_kind kind;
+	__u32 interval_ms, timeout_ms;	/* 2000, 5000 */
+	__u16 rise, fall;		/* 2, 3: consecutive results that change the verdict */
+	__u16 port;			/* 0: the service's first port */
+};
+
+struct service {
+	bool used;
+	char name[POOL_NAME_LEN];
+	enum lb_mode mode;
+	enum lb_scheduler scheduler;
+	enum lb_refuse refuse;
+	struct lb_addr vip[2];		/* [0] IPv4, [1] IPv6 */
+	bool has_vip[2];
+	__u16 vip_id[2];		/* given by the pool; stable while the service lives */
+	__u16 ports[LB_MAX_PORTS];	/* host order, ascending */
+	__u32 ports_n;
+	struct check_conf check;
+};
+
+struct backend {
+	bool used;
+	char name[POOL_NAME_LEN];
+	__u16 service;			/* index into pool->services */
+	struct lb_addr address;
+	__u32 weight;			/* 1..LB_MAX_WEIGHT, as configured; slow start is sync's affair */
+	__u32 max_flows;		/* 0: no cap */
+	enum backend_admin admin;
+	enum backend_health health;
+	__u64 changed_ns;		/* CLOCK_MONOTONIC of the last change of state */
+	char reason[POOL_TEXT_LEN];	/* why: last check text, "by lbctl" */
+	__u64 deadline_ns;		/* of a drain; 0: none */
+};
+
+#define POOL_MAX_SERVICES (LB_MAX_VIPS / 2)
+
+struct pool {
+	struct service services[POOL_MAX_SERVICES];
+	struct backend backends[LB_MAX_BACKENDS];	/* the index is the backend's id in every map; [0] unused */
+};
+
+/* Heap; NULL when out of memory. pool_free(NULL) is fine. */
+struct pool *pool_new(void);
+void pool_free(struct pool *pool);
+
+/* What a user asks for; 0 or NULL members mean "default" (or, in pool_backend_set, "leave"). */
+struct service_spec {
+	const char *name;
+	const char *vips[2];		/* text; one of a family at most */
+	size_t vips_n;
+	const char *ports[LB_MAX_PORTS];
+	size_t ports_n;
+	const char *mode, *scheduler, *refuse;
+	const struct check_conf *check;
+};
+
+struct backend_spec {
+	const char *name, *address;
+	const char *service;		/* NULL: the only one there is */
+	const char *weight, *max_conns;	/* text, parsed strictly: weight 1..65535, max_conns 0..4294967295 */
+	enum backend_admin admin;
+};
+
+/* Checks everything: names ([A-Za-z0-9._-]{1,63}, not a duplicate), addresses (usable, not
+ * served by another service on the same port, not a backend's), family of the backend against the
+ * VIPs, ports 1..65535 without repeats, one nat service per backend address and port, limits
+ * of the treaty. Returns the index (service >= 0, backend >= 1) or a -errno with *err set. */
+int pool_service_add(struct pool *pool, const struct service_spec *spec, struct lb_error *err);
+/* A new backend is HEALTH_DOWN, "not checked yet", until its first check says better; HEALTH_UP at
+ * once where the service has no checks. */
+int pool_backend_add(struct pool *pool, const struct backend_spec *spec, __u64 now_ns, struct lb_error *err);
+/* Refused with LB_EXIT_CONFLICT while it has backends. */
+int pool_service_remove(struct pool *pool, const char *name, struct lb_error *err);
+/* weight, max_conns: NULL leaves as is; both NULL is a usage error. Returns the id. */
+int pool_backend_set(struct pool *pool, const char *name, const char *weight, const char *max_conns,
+		     struct lb_error *err);
+/* drain, enable, disable, remove: sets admin. Returns the id. A removed backend answers "not found"
+ * to everything but adding its name again at the same address and service, which revives it. */
+int pool_backend_admin(struct pool *pool, const char *name, enum backend_admin admin, __u64 now_ns,
+		       const char *reason, struct lb_error *err);
+/* The last flow of a removed backend is gone: free its id. */
+void pool_backend_forget(struct pool *pool, int id);
+/* Returns true when the state changed. */
+bool pool_backend_health(struct pool *pool, int id, enum backend_health health, __u64 now_ns,
+			 const char *reason);
+
+int pool_service_find(const struct pool *pool, const char *name);	/* index or -ENOENT */
+int pool_backend_find(const struct pool *pool, const char *name);	/* id or -ENOENT; removed ones are not found */
+enum backend_state backend_state(const struct backend *be);
+const char *backend_state_to_str(enum backend_state s);
+bool backend_is_eligible(const struct backend *be);	/* gets new flows */
+int backend_family(const struct backend *be);		/* 0 IPv4, 1 IPv6: index into vip[] */
+const char *check_kind_to_str(enum check_kind k);	/* none, tcp, greeting, ehlo, starttls, tls, rcpt, canary */
+int check_kind_from_str(const char *name);		/* or -EINVAL */
+extern const struct check_conf check_conf_default;	/* tcp, 2 s, 5 s, rise 2, fall 3 */
+
+/* Names of a service's eligible backends, "mailx1, mailx3"; "none" when there are none.
+ * Truncates with ", ..." Returns buf. */
+const char *pool_eligible_names(const struct pool *pool, int service, int except_id, char *buf, size_t len);
+
+#endif
