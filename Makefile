@@ -32,7 +32,7 @@ LDFLAGS += $(SANFLAGS)
 LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp)
 LBCTL_LIBS = $(shell pkg-config --libs jansson libcurl)
 TRIPLET   := $(shell $(CC) -dumpmachine 2>/dev/null)
-BPFFLAGS  := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP
+BPFFLAGS  := -target bpf -D__$(shell uname -m)__ -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP
 
 LOADER := $(patsubst loader/%.c,$(B)/loader/%.o,$(wildcard loader/*.c))
 CLI    := $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))

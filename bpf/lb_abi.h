@@ -163,22 +163,28 @@ enum lb_flow_state {
 
 struct lb_flow {
 	__u64 seen_ns;		/* last packet; may lag by LB_SEEN_LAG_NS */
-	__u64 turn_ns;		/* when the state last became SERVER or CLIENT, or new words came */
+	__u64 turn_ns;		/* when the last reply came or the last new words went out */
 	__u32 state;		/* enum lb_flow_state; changed only by atomic exchange, counts follow it */
 	__u32 client_next;	/* sequence number after the client's last byte */
-	__u32 client_ack;	/* highest ACK number from the client: the next byte it expects */
-	__u32 turn_ack;		/* client_ack when the server last came to owe a reply;
-				 * in "pending": the first byte after the SYN-ACK, 0 while unseen */
+	__u32 client_ack;	/* the client's highest ACK number: the next byte it expects;
+				 * in "pending": the one that its first ACK must carry, 0 while unknown */
+	__u32 replies;		/* turns that ended in a reply */
 	__u32 opened_s;		/* seconds since boot */
 	__u32 rtt_us;		/* client's round trip, from the handshake; nat only */
-	__u32 longest_ms;	/* longest turn so far */
+	__u32 longest_ms;	/* longest wait for a reply so far */
 	__u32 ifindex;		/* where the client's packets come in */
 	__u8 client_mac[6];	/* who hands them to us ... */
 	__u8 local_mac[6];	/* ... and under which of our addresses */
 	__u16 backend;
-	__u8 client_fin;	/* the client has closed its half */
-	__u8 fresh;		/* no greeting yet; in "pending": a retransmitted SYN was seen */
+	__u8 marks;		/* LB_MARK_...: written by client packets only */
+	__u8 server_fin;	/* the mail server has closed its half (nat only) */
 };
+
+#define LB_MARK_FRESH		1	/* no greeting yet */
+#define LB_MARK_CLIENT_FIN	2	/* the client has closed its half */
+#define LB_MARK_SUPERSEDED	4	/* a SYN came on this flow: look into "pending" too */
+#define LB_MARK_RETRIED		8	/* in "pending": the SYN was repeated, no round trip from it */
+#define LB_MARK_PICKUP		16	/* in "pending": taken up in mid-stream, by the Maglev table */
 
 #define LB_SEEN_LAG_NS		1000000000ULL
 

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The life of a flow, and the only code that changes its state. A SYN goes to "pending"; the first packet from the
+ * client that only the real client can send promotes it to "flows"; FINs and RSTs end it; lbd's
+ * sweep takes it out. Counts in "loads" move together with the state, by atomic exchange, so that every way
+ * of ending is counted once whoever comes first.
+ *
+ * The functions that happen once a turn or once a connection are global: the verifier then proves them by
+ * themselves, once, instead of on every path that leads to them. Hence their NULL checks.
+ */
+#ifndef LB_FLOW_H
+#define LB_FLOW_H
+
+static __always_inline struct lb_load *flow_load(const struct lb_flow *flow)
+{
+	__u32 id = flow->backend;
+
+	return bpf_map_lookup_elem(&loads, &id);
+}
+
+static __always_inline void flow_record_wait(struct lb_flow *flow, __u64 wait_ns)
+{
+	__u32 id = flow->backend, bucket = turn_bucket(wait_ns);
+	struct lb_replies *r = bpf_map_lookup_elem(&replies, &id);
+	__u64 ms = wait_ns / 1000000;
+
+	if (!r || bucket >= LB_HIST_BUCKETS)
+		return;
+	if (flow->marks & LB_MARK_FRESH)
+		r->banner[bucket]++;
+	else
+		r->reply[bucket]++;
+	if (ms > flow->longest_ms)
+		flow->longest_ms = ms > 0xffffffff ? 0xffffffff : ms;
+}
+
+/* Leaves the open states, whoever calls: to is CLOSING, ABORTED or RESET. Returns the state it had. */
+__noinline __u32 flow_end(struct lb_flow *flow, __u32 to)
+{
+	struct lb_replies *r;
+	struct lb_load *load;
+	__u32 old, id, bucket;
+
+	if (!flow)
+		return LB_FLOW_CLOSING;
+	old = __sync_lock_test_and_set(&flow->state, to);
+	if (old != LB_FLOW_SERVER && old != LB_FLOW_CLIENT)
+		return old;
+	id = flow->backend;
+	load = flow_load(flow);
+	r = bpf_map_lookup_elem(&replies, &id);
+	bucket = turn_bucket(flow->longest_ms * 1000000ULL);
+	if (load) {
+		__sync_fetch_and_sub(&load->flows, 1);
+		if (old == LB_FLOW_SERVER)
+			__sync_fetch_and_sub(&load->inflight, 1);
+	}
+	if (r && bucket < LB_HIST_BUCKETS)
+		r->longest[bucket]++;
+	return old;
+}
+
+__noinline int flow_owe(struct lb_flow *flow)
+{
+	struct lb_load *load;
+
+	if (!flow)
+		return 0;
+	load = flow_load(flow);
+	if (__sync_val_compare_and_swap(&flow->state, LB_FLOW_CLIENT, LB_FLOW_SERVER) == LB_FLOW_CLIENT && load)
+		__sync_fetch_and_add(&load->inflight, 1);
+	return 0;
+}
+
+__noinline int flow_reply_came(struct lb_flow *flow, __u64 now)
+{
+	struct lb_load *load;
+	__u64 wait, rtt;
+
+	if (!flow)
+		return 0;
+	load = flow_load(flow);
+	if (__sync_val_compare_and_swap(&flow->state, LB_FLOW_SERVER, LB_FLOW_CLIENT) != LB_FLOW_SERVER || !load)
+		return 0;
+	wait = now - flow->turn_ns;
+	rtt = flow->rtt_us * 1000ULL;
+	/* The clock ran from the client's words to its ACK, both as they pass here: once across its network. */
+	wait = wait > rtt ? wait - rtt : 0;
+	__sync_fetch_and_sub(&load->inflight, 1);
+	__sync_fetch_and_add(&load->replies_total, 1);
+	__sync_fetch_and_add(&load->reply_ns_total, wait);
+	flow_record_wait(flow, wait);
+	flow->marks &= ~LB_MARK_FRESH;
+	flow->replies++;
+	flow->turn_ns = now;
+	return 0;
+}
+
+/* Replies go back to where the client's packets come from, also after its gateway has changed. */
+static __always_inline void flow_learn_client(struct lb_flow *flow, const struct lb_pkt *pkt, __u32 ifindex)
+{
+	const __u16 *eth = (const __u16 *)pkt->eth;
+	__u16 *client = (__u16 *)flow->client_mac, *local = (__u16 *)flow->local_mac;
+
+	if (client[0] == eth[3] && client[1] == eth[4] && client[2] == eth[5] && local[0] == eth[0] &&
+	    local[1] == eth[1] && local[2] == eth[2] && flow->ifindex == ifindex)
+		return;
+	local[0] = eth[0];
+	local[1] = eth[1];
+	local[2] = eth[2];
+	client[0] = eth[3];
+	client[1] = eth[4];
+	client[2] = eth[5];
+	flow->ifindex = ifindex;
+}
+
+static __always_inline void flow_touch(struct lb_flow *flow, __u64 now)
+{
+	if (now - flow->seen_ns > LB_SEEN_LAG_NS)
+		flow->seen_ns = now;
+}
+
+/* The sequence number after everything in this packet. */
+static __always_inline __u32 flow_packet_end(const struct lb_pkt *pkt)
+{
+	return pkt->seq + pkt->payload + !!(pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN));
+}
+
+/* A client's packet on an established flow. */
+static __always_inline void flow_client_packet(struct lb_flow *flow, const struct lb_pkt *pkt, __u64 now)
+{
+	__u32 end = flow_packet_end(pkt);
+
+	flow_touch(flow, now);
+	if (pkt->tcp_flags & TCP_FLAG_RST) {
+		if (turn_rst_plausible(pkt->seq, flow->client_next))
+			flow_end(flow, LB_FLOW_ABORTED);
+		return;
+	}
+	if (pkt->tcp_flags & TCP_FLAG_SYN)
+		return;
+	if (turn_ack_advances(flow, pkt->ack)) {
+		flow->client_ack = pkt->ack;
+		if (knob_turns && flow->state == LB_FLOW_SERVER)
+			flow_reply_came(flow, now);
+	}
+	if (turn_words_advance(flow, end)) {
+		flow->client_next = end;
+		if (pkt->payload) {
+			flow->turn_ns = now;
+			if (knob_turns && flow->state == LB_FLOW_CLIENT)
+				flow_owe(flow);
+		}
+		if (pkt->tcp_flags & TCP_FLAG_FIN)
+			flow->marks |= LB_MARK_CLIENT_FIN;
+	}
+	/* Half-closed and nothing owed: over. A client may well send its FIN and wait for the answer. */
+	if ((flow->marks & LB_MARK_CLIENT_FIN || flow->server_fin) && flow->state == LB_FLOW_CLIENT)
+		flow_end(flow, LB_FLOW_CLOSING);
+}
+
+/* A mail server's packet on an established flow (nat only). */
+static __always_inline void flow_server_packet(struct lb_flow *flow, const struct lb_pkt *pkt, __u64 now)
+{
+	flow_touch(flow, now);
+	if (pkt->tcp_flags & TCP_FLAG_RST) {
+		if (turn_rst_plausible(pkt->seq, flow->client_ack))
+			flow_end(flow, LB_FLOW_ABORTED);
+	} else if (pkt->tcp_flags & TCP_FLAG_FIN && !flow->server_fin) {
+		/* not the end yet: the client's ACK of the last reply is still to come */
+		flow->server_fin = 1;
+	}
+}
+
+/* May this packet promote? In nat only a client that heard the SYN-ACK knows its number; in dsr, where we did not
+ * hear it either, the packet must at least continue the SYN. */
+static __always_inline bool flow_may_promote(const struct lb_flow *pend, const struct lb_pkt *pkt, __u8 mode)
+{
+	if (mode == LB_MODE_DSR)
+		return pkt->seq == pend->client_next;
+	if (pend->marks & LB_MARK_PICKUP)
+		return pend->client_ack != 0;
+	return pend->client_ack && pkt->ack == pend->client_ack;
+}
+
+/* From "pending" to "flows". old: the flow that a new SYN superseded, if any; its entry is taken over in
+ * place. NULL: the table is full. */
+static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, struct lb_flow *pend, struct lb_flow *old,
+					       const struct lb_pkt *pkt, __u64 now)
+{
+	struct lb_flow fresh = *pend, *flow = old;
+	__u32 zero = 0;
+	struct lb_totals *total = bpf_map_lookup_elem(&totals, &zero);
+	struct lb_load *load;
+
+	fresh.state = LB_FLOW_CLOSING; /* counted only once it is in */
+	fresh.rtt_us = fresh.marks & (LB_MARK_RETRIED | LB_MARK_PICKUP) ? 0 : (now - fresh.seen_ns) / 1000;
+	fresh.marks = LB_MARK_FRESH;
+	fresh.client_next = pkt->seq;
+	fresh.client_ack = pkt->ack;
+	fresh.seen_ns = now;
+	fresh.turn_ns = now;
+	if (old) {
+		flow_end(old, LB_FLOW_CLOSING);
+		__builtin_memcpy(old, &fresh, sizeof(fresh));
+	} else if (bpf_map_update_elem(&flows, key, &fresh, BPF_NOEXIST) == 0) {
+		if (total)
+			__sync_fetch_and_add(&total->flow_entries, 1);
+		flow = bpf_map_lookup_elem(&flows, key);
+	} else {
+		/* another CPU was first, or the table is full */
+		return bpf_map_lookup_elem(&flows, key);
+	}
+	bpf_map_delete_elem(&pending, key);
+	if (!flow)
+		return NULL;
+	load = flow_load(flow);
+	if (load) {
+		__sync_fetch_and_add(&load->flows, 1);
+		__sync_fetch_and_add(&load->inflight, 1);
+		__sync_fetch_and_add(&load->sessions_total, 1);
+	}
+	__sync_lock_test_and_set(&flow->state, LB_FLOW_SERVER);
+	return flow;
+}
+
+#endif

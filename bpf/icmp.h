@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * ICMP errors about our flows: without them path MTU discovery fails and long mails hang. An error carries the
+ * head of the packet it is about, which may be as little as 8 bytes of TCP (RFC 792), and must be
+ * translated inside as well as outside (RFC 5508, 4.2). Anything else of ICMP passes.
+ *
+ *   about a reply     R -> VIP [VIP:25 -> C:p]   becomes   R -> B [B:25 -> C:p]      to the mail server
+ *   about a request   R -> C   [C:p -> B:25]     becomes   R -> C [C:p -> VIP:25]    to the client (nat only)
+ *
+ * Where R is the mail server itself it becomes the VIP too: the client knows no other.
+ */
+#ifndef LB_ICMP_H
+#define LB_ICMP_H
+
+struct icmp_inner {
+	void *l3;
+	void *l4;
+	struct lb_addr src, dst;
+	__be16 src_port, dst_port;
+};
+
+static __always_inline bool icmp_is_error(const struct lb_pkt *pkt, __u8 type)
+{
+	if (pkt->proto == IPPROTO_ICMP)
+		return pkt->l3_kind == LB_IPV4 && (type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
+						   type == ICMP_PARAMETERPROB);
+	return pkt->l3_kind == LB_IPV6 && type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB;
+}
+
+/* The packet inside. IPv6 extension headers inside are not walked: our own packets have none. */
+static __always_inline enum lb_verdict icmp_parse_inner(const struct lb_pkt *pkt, struct icmp_inner *in)
+{
+	struct iphdr *ip4 = pkt->l4 + sizeof(struct icmphdr);
+	struct ipv6hdr *ip6 = pkt->l4 + sizeof(struct icmphdr);
+	struct tcphdr *tcp;
+
+	in->l3 = ip4;
+	if (pkt->l3_kind == LB_IPV4) {
+		if ((void *)(ip4 + 1) > pkt->end)
+			return LB_PASS_ICMP;
+		if (ip4->ihl < 5 || ip4->protocol != IPPROTO_TCP || ip4->frag_off & bpf_htons(0x1fff))
+			return LB_PASS_ICMP;
+		parse_addr_v4(&in->src, ip4->saddr);
+		parse_addr_v4(&in->dst, ip4->daddr);
+		in->l4 = in->l3 + ip4->ihl * 4;
+	} else {
+		if ((void *)(ip6 + 1) > pkt->end || ip6->nexthdr != IPPROTO_TCP)
+			return LB_PASS_ICMP;
+		parse_addr_v6(&in->src, &ip6->saddr);
+		parse_addr_v6(&in->dst, &ip6->daddr);
+		in->l4 = ip6 + 1;
+	}
+	tcp = in->l4;
+	if (in->l4 + 8 > pkt->end)
+		return LB_PASS_ICMP;
+	in->src_port = tcp->source;
+	in->dst_port = tcp->dest;
+	return LB_NEXT;
+}
+
+/*
+ * Rewrites the inner address on one side, and what depends on it. delta is what the new address adds to a sum.
+ * IPv4: the inner header's checksum falls by what its address rose, so the ICMP checksum sees neither;
+ * IPv6 has no header checksum, so it sees the address. The inner TCP checksum, where it is there at all,
+ * falls by delta as well. Returns what the ICMP checksum has to gain.
+ */
+static __always_inline __u32 icmp_set_inner(struct lb_pkt *pkt, struct icmp_inner *in, bool source,
+					    const struct lb_addr *addr, __u16 delta)
+{
+	struct lb_pkt inner = { .l3 = in->l3, .l3_kind = pkt->l3_kind, .end = pkt->end };
+	struct tcphdr *tcp = in->l4;
+	__u32 gain = pkt->l3_kind == LB_IPV4 ? 0 : delta;
+
+	forward_set_addr(&inner, source, addr);
+	if (pkt->l3_kind == LB_IPV4) {
+		struct iphdr *ip = in->l3;
+
+		ip->check = csum_apply(ip->check, delta);
+	}
+	if (in->l4 + 18 <= pkt->end) {
+		tcp->check = csum_apply(tcp->check, delta);
+		gain += (__u16)~delta;
+	}
+	return gain;
+}
+
+static __always_inline void icmp_fix_checksum(struct lb_pkt *pkt, __u32 gain)
+{
+	struct icmphdr *icmp = pkt->l4;
+
+	icmp->checksum = csum_apply(icmp->checksum, gain);
+}
+
+/* About a reply: the mail server that sent it must hear. */
+static __always_inline enum lb_verdict icmp_to_backend(struct lb_pkt *pkt, struct icmp_inner *in,
+						       const struct lb_service *svc, __u32 *out_ifindex)
+{
+	struct lb_flow_key key = {
+		.client = in->dst, .client_port = in->dst_port, .port = in->src_port, .vip_id = svc->vip_id,
+	};
+	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &key);
+	struct lb_backend *be;
+	enum lb_verdict v;
+	__u32 id, gain;
+
+	if (!flow)
+		return LB_PASS_ICMP;
+	id = flow->backend;
+	be = bpf_map_lookup_elem(&backends, &id);
+	if (!be)
+		return LB_PASS_ICMP;
+	v = forward_request(pkt, id, false, out_ifindex);
+	if (v)
+		return v;
+	if (be->mode == LB_MODE_NAT) {
+		gain = icmp_set_inner(pkt, in, true, &be->address, be->csum_delta);
+		if (pkt->l3_kind == LB_IPV6)
+			gain += be->csum_delta; /* the outer destination is in its pseudo-header */
+		icmp_fix_checksum(pkt, gain);
+	}
+	return LB_TX_ICMP;
+}
+
+/* About a request: the client that sent it must hear, and in terms of the VIP. */
+static __always_inline enum lb_verdict icmp_to_client(struct lb_pkt *pkt, struct icmp_inner *in,
+						      const struct lb_backend_ref *ref, __u32 *out_ifindex)
+{
+	struct lb_flow_key key = {
+		.client = in->src, .client_port = in->src_port, .port = in->dst_port, .vip_id = ref->vip_id,
+	};
+	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &key);
+	const __u32 *a = (const __u32 *)pkt->src.bytes, *b = (const __u32 *)in->dst.bytes;
+	bool from_backend = a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+	struct lb_backend_ref as = *ref;
+	enum lb_verdict v;
+	__u32 gain;
+
+	if (!flow || flow->backend != ref->backend)
+		return LB_PASS_ICMP;
+	if (!from_backend) { /* a router on the way: stays itself */
+		as.vip = pkt->src;
+		as.csum_delta = 0;
+	}
+	v = forward_reply(pkt, &as, flow, false, out_ifindex);
+	if (v)
+		return v;
+	gain = icmp_set_inner(pkt, in, false, &ref->vip, ref->csum_delta);
+	if (pkt->l3_kind == LB_IPV6)
+		gain += as.csum_delta;
+	icmp_fix_checksum(pkt, gain);
+	return LB_TX_ICMP;
+}
+
+static __always_inline enum lb_verdict icmp(struct lb_pkt *pkt, __u32 *out_ifindex)
+{
+	struct icmphdr *hdr = pkt->l4;
+	struct icmp_inner in;
+	struct lb_backend_ref *ref;
+	struct lb_service *svc;
+
+	if ((void *)(hdr + 1) > pkt->end || !icmp_is_error(pkt, hdr->type))
+		return LB_PASS_ICMP;
+	if (icmp_parse_inner(pkt, &in))
+		return LB_PASS_ICMP;
+	svc = service_find(&in.src, in.src_port);
+	if (svc)
+		return icmp_to_backend(pkt, &in, svc, out_ifindex);
+	ref = service_find_backend(&in.dst, in.dst_port);
+	if (ref)
+		return icmp_to_client(pkt, &in, ref, out_ifindex);
+	return LB_PASS_ICMP;
+}
+
+#endif

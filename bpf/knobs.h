@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What lbd sets once before it loads the program: the verifier sees constants and
+ * removes what they switch off. What changes at run time is in the maps instead.
+ */
+#ifndef LB_KNOBS_H
+#define LB_KNOBS_H
+
+const volatile __u64 knob_hash_seed = 0;
+const volatile __u64 knob_half_open_ns = 30000000000ULL;
+const volatile bool knob_turns = true; /* off only in the benchmark, to price turn tracking */
+
+#endif

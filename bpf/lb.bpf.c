@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * The XDP program. Read this first: a packet's way, stage by stage.
+ *
+ * parse -> classify -> flow -> turn -> forward -> finish. A stage returns LB_NEXT to go on, or the verdict that
+ * ends it. Everything is decided before the first byte changes; a changed packet never goes up
+ * the stack. Verdicts, keys and values are the treaty, lb_abi.h; maps are in maps.h.
+ *
+ * lb() itself carries the packets of established flows, and nothing else: whatever needs more goes by tail call
+ * to a program that starts again from the frame. That costs a rare packet a second parse, and spares the
+ * frequent one the registers and the verifier the product of both.
+ */
+#include <linux/bpf.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lb_abi.h"
+#include "knobs.h"
+#include "maps.h"
+#include "csum.h"
+#include "hash.h"
+#include "parse.h"
+#include "turn.h"
+#include "service.h"
+#include "select.h"
+#include "flow.h"
+#include "forward.h"
+#include "request.h"
+#include "reply.h"
+#include "fragment.h"
+#include "icmp.h"
+#include "finish.h"
+#include "reset.h"
+#include "sweep.h"
+
+/* The IP packet is longer than the frame, or its TCP header makes no sense. Asked only once it is ours. */
+static __always_inline enum lb_verdict check_tcp(struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	__u8 flags = pkt->tcp_flags;
+
+	/* the bound is asked again because the verifier (6.1 to 6.18) forgets a byte-sized flag on the stack */
+	if (pkt->broken || pkt->l4 + sizeof(struct tcphdr) > pkt->end)
+		return LB_DROP_TRUNCATED;
+	if (pkt->partial && bpf_xdp_get_buff_len(ctx) < pkt->l3_off + pkt->bytes)
+		return LB_DROP_TRUNCATED;
+	if (!(flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)))
+		return LB_DROP_BAD_TCP;
+	if (flags & TCP_FLAG_SYN && flags & (TCP_FLAG_FIN | TCP_FLAG_RST))
+		return LB_DROP_BAD_TCP;
+	return LB_NEXT;
+}
+
+/* parse_packet() for the slow paths. Apart, so that the verifier walks its many branches once; they come
+ * together in one state behind it, which slow_point() equips with pointers again. */
+__noinline int slow_parse(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	struct lb_pkt got = {};
+	int v;
+
+	if (!pkt)
+		return LB_PASS_MALFORMED;
+	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &got);
+	got.eth = got.l3 = got.l4 = got.end = NULL;
+	*pkt = got;
+	return v;
+}
+
+static __always_inline bool slow_point(struct xdp_md *ctx, struct lb_pkt *pkt, __u32 l4_len)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 l3_len = pkt->l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+
+	if (pkt->l3_off > RESET_MAX_L3 || pkt->l4_off > 0x7fff)
+		return false;
+	pkt->eth = data;
+	pkt->l3 = data + pkt->l3_off;
+	pkt->l4 = data + pkt->l4_off;
+	pkt->end = end;
+	return data + sizeof(struct ethhdr) <= end && pkt->l3 + l3_len <= end && pkt->l4 + l4_len <= end;
+}
+
+/* Whatever is not a plain TCP packet: ICMP errors and later fragments. */
+SEC("xdp.frags")
+int slow_other(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = {};
+	__u32 out_ifindex = 0;
+	int v;
+
+	v = slow_parse(ctx, &pkt);
+	if (!v && !slow_point(ctx, &pkt, 0))
+		v = LB_PASS_MALFORMED;
+	if (!v)
+		v = pkt.proto == IPPROTO_TCP ? fragment_later(&pkt, &out_ifindex) : icmp(&pkt, &out_ifindex);
+	return finish(ctx, v, out_ifindex);
+}
+
+static __always_inline enum lb_verdict slow_request(struct xdp_md *ctx, struct lb_pkt *pkt,
+						    const struct lb_service *svc, __u32 *out_ifindex)
+{
+	struct request rq = {
+		.pkt = pkt, .svc = svc, .now = bpf_ktime_get_ns(), .in_ifindex = ctx->ingress_ifindex,
+	};
+	enum lb_verdict v, failed;
+
+	request_key(pkt, svc, &rq.key);
+	v = request(&rq);
+	if (v != LB_TX_SYN && v != LB_TX_REQUEST)
+		return v;
+	failed = forward_request(pkt, rq.backend, true, out_ifindex);
+	return failed ? failed : v;
+}
+
+static __always_inline enum lb_verdict slow_reply(struct lb_pkt *pkt, const struct lb_backend_ref *ref,
+						  __u32 *out_ifindex)
+{
+	struct reply rp = { .pkt = pkt, .ref = ref, .now = bpf_ktime_get_ns() };
+	enum lb_verdict v, failed;
+
+	reply_key(pkt, ref, &rp.key);
+	v = reply(&rp);
+	if (v != LB_TX_REPLY)
+		return v;
+	failed = forward_reply(pkt, ref, rp.to, true, out_ifindex);
+	if (rp.forget)
+		bpf_map_delete_elem(&pending, &rp.key);
+	return failed ? failed : v;
+}
+
+/* The beginnings and ends of flows: everything about TCP that the fast path leaves. */
+SEC("xdp.frags")
+int slow_tcp(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = {};
+	struct lb_backend_ref *ref;
+	struct lb_service *svc;
+	__u32 out_ifindex = 0;
+	int v;
+
+	v = slow_parse(ctx, &pkt);
+	if (!v)
+		v = slow_point(ctx, &pkt, sizeof(struct tcphdr)) ? check_tcp(ctx, &pkt) : LB_DROP_TRUNCATED;
+	if (v)
+		return finish(ctx, v, 0);
+	svc = service_find(&pkt.dst, pkt.dst_port);
+	if (svc) {
+		v = slow_request(ctx, &pkt, svc, &out_ifindex);
+	} else {
+		ref = service_find_backend(&pkt.src, pkt.src_port);
+		v = ref ? slow_reply(&pkt, ref, &out_ifindex) : LB_PASS_NOT_OURS;
+	}
+	if (v >= LB_RESET_NO_BACKEND && v <= LB_RESET_ENDED)
+		return reset_answer(ctx, v);
+	if (pkt.frag == LB_FRAG_FIRST && v >= LB_TX_SYN)
+		fragment_remember(&pkt);
+	return finish(ctx, v, out_ifindex);
+}
+
+/* The slow paths are programs of their own: each has its own stack, and the fast one stays small. Not pinned:
+ * they belong to the loaded program and are replaced with it. */
+enum slow { SLOW_TCP, SLOW_OTHER, SLOW_MAX };
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, SLOW_MAX);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(struct xdp_md *));
+} slow_paths SEC(".maps") = {
+	.values = { [SLOW_TCP] = &slow_tcp, [SLOW_OTHER] = &slow_other },
+};
+
+static __always_inline int go_slow(struct xdp_md *ctx, enum slow path)
+{
+	bpf_tail_call(ctx, &slow_paths, path);
+	return XDP_DROP; /* cannot happen: libbpf fills the array before the program can be attached */
+}
+
+/* A packet that only an established flow can carry on, and no first fragment. */
+static __always_inline bool is_fast(const struct lb_pkt *pkt, const struct lb_flow *flow)
+{
+	return flow && !(pkt->tcp_flags & TCP_FLAG_SYN) && !(flow->marks & LB_MARK_SUPERSEDED) &&
+	       flow->state != LB_FLOW_RESET && !pkt->frag;
+}
+
+SEC("xdp.frags")
+int lb(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = {};
+	struct lb_flow_key key;
+	struct lb_backend_ref *ref;
+	struct lb_service *svc;
+	struct lb_flow *flow;
+	__u32 out_ifindex = 0;
+	enum lb_verdict v;
+
+	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt);
+	if (v)
+		return finish(ctx, v, 0);
+	if (pkt.proto != IPPROTO_TCP || pkt.frag == LB_FRAG_LATER)
+		return go_slow(ctx, SLOW_OTHER);
+	svc = service_find(&pkt.dst, pkt.dst_port);
+	if (svc) {
+		v = check_tcp(ctx, &pkt);
+		if (v)
+			return finish(ctx, v, 0);
+		request_key(&pkt, svc, &key);
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (!is_fast(&pkt, flow))
+			return go_slow(ctx, SLOW_TCP);
+		request_established(&pkt, flow, svc->mode, ctx->ingress_ifindex, bpf_ktime_get_ns());
+		v = forward_request(&pkt, flow->backend, true, &out_ifindex);
+		return finish(ctx, v ? v : LB_TX_REQUEST, out_ifindex);
+	}
+	ref = service_find_backend(&pkt.src, pkt.src_port);
+	if (!ref)
+		return finish(ctx, LB_PASS_NOT_OURS, 0);
+	v = check_tcp(ctx, &pkt);
+	if (v)
+		return finish(ctx, v, 0);
+	reply_key(&pkt, ref, &key);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!is_fast(&pkt, flow) || flow->backend != ref->backend)
+		return go_slow(ctx, SLOW_TCP);
+	reply_established(&pkt, flow, bpf_ktime_get_ns());
+	v = forward_reply(&pkt, ref, flow, true, &out_ifindex);
+	return finish(ctx, v ? v : LB_TX_REPLY, out_ifindex);
+}
+
+SEC("syscall")
+int sweep(struct lb_sweep *arg)
+{
+	struct lb_sweep local = *arg;
+	struct sweep_walk walk = { .arg = &local, .now = bpf_ktime_get_ns() };
+
+	bpf_for_each_map_elem(&flows, sweep_flow, &walk, 0);
+	bpf_for_each_map_elem(&pending, sweep_pending, &walk, 0);
+	*arg = local;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

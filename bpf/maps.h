@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Every map of the program: who writes it, who reads it, and what happens when it is
+ * full. Layouts are in lb_abi.h. lbd pins them all by these names.
+ */
+#ifndef LB_MAPS_H
+#define LB_MAPS_H
+
+/* VIP and port -> service. Writer lbd. Full: lbd refuses the service. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAX_VIPS *LB_MAX_PORTS);
+	__type(key, struct lb_service_key);
+	__type(value, struct lb_service);
+} services SEC(".maps");
+
+/* Address and port of a nat backend -> which one it is. Writer lbd. Full: lbd refuses the backend. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAX_BACKENDS *LB_MAX_PORTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lb_backend_key);
+	__type(value, struct lb_backend_ref);
+} backend_addrs SEC(".maps");
+
+/* Backend id -> next hop and state. Writer lbd, through mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lb_backend);
+} backends SEC(".maps");
+
+/* Backend id -> what it carries now. Writer: the program, atomically. Read by lbd through mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lb_load);
+} loads SEC(".maps");
+
+/* Backend id -> packets and bytes. Writer: the program, each CPU its own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_traffic);
+} traffic SEC(".maps");
+
+/* Backend id -> histograms of waiting times. Writer: the program, each CPU its own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_replies);
+} replies SEC(".maps");
+
+/* VIP id -> the selection table. Writer lbd: a complete new inner map, then this one pointer. */
+struct lb_table_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct lb_table)); /* __type would reach the BTF as a forward declaration only */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__array(values, struct lb_table_map);
+} tables SEC(".maps");
+
+/* VIP id -> position of the round-robin. Writer: the program, atomically. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__type(value, __u64);
+} rotors SEC(".maps");
+
+/* Half-open connections. LRU on purpose: a SYN flood turns it over and touches nothing else. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_PENDING_ENTRIES);
+	__type(key, struct lb_flow_key);
+	__type(value, struct lb_flow);
+} pending SEC(".maps");
+
+/* Established connections. Never evicts. Full: new connections get a RST, old ones stay.
+ * lbd sets the size and sweeps what has expired. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_DEFAULT_FLOWS);
+	__type(key, struct lb_flow_key);
+	__type(value, struct lb_flow);
+} flows SEC(".maps");
+
+/* Ports of fragmented datagrams. LRU: a lost entry costs one retransmission. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_FRAGMENT_ENTRIES);
+	__type(key, struct lb_fragment_key);
+	__type(value, struct lb_fragment);
+} fragments SEC(".maps");
+
+/* Verdict -> packets. Writer: the program, each CPU its own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_VERDICT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} verdicts SEC(".maps");
+
+/* Size of the flow table and entries in it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lb_totals);
+} totals SEC(".maps");
+
+/* What these maps are: checked before they are reused. Writer lbd; the program never looks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_meta);
+} meta SEC(".maps");
+
+/* Program -> lbd. Full: the sweep says so and is called again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, LB_EVENT_BYTES);
+} events SEC(".maps");
+
+/* One bit for every port that some service has. Spares packets that are not ours both hash look-ups.
+ * Not pinned: belongs to the loaded program, which lbd fills before it attaches. */
+__u64 port_bits[65536 / 64];
+
+static __always_inline bool port_is_served(__be16 port)
+{
+	__u16 p = bpf_ntohs(port);
+
+	return port_bits[p >> 6] >> (p & 63) & 1;
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * A client's packet to a VIP. request_established() is the hot path: one flow look-up and on. All that
+ * happens a few times in the life of a connection is in request(), out of its way (lb.bpf.c).
+ */
+#ifndef LB_REQUEST_H
+#define LB_REQUEST_H
+
+struct request {
+	struct lb_pkt *pkt;
+	const struct lb_service *svc;
+	__u64 now;
+	struct lb_flow_key key;
+	__u32 in_ifindex;
+	__u32 backend; /* out: where it goes, with a verdict LB_TX_... */
+};
+
+static __always_inline void request_key(const struct lb_pkt *pkt, const struct lb_service *svc,
+					struct lb_flow_key *key)
+{
+	key->client = pkt->src;
+	key->client_port = pkt->src_port;
+	key->port = pkt->dst_port;
+	key->vip_id = svc->vip_id;
+	key->zero = 0;
+}
+
+static __always_inline enum lb_verdict request_established(const struct lb_pkt *pkt, struct lb_flow *flow, __u8 mode,
+							   __u32 in_ifindex, __u64 now)
+{
+	if (flow->state == LB_FLOW_RESET)
+		return LB_RESET_ENDED;
+	flow_client_packet(flow, pkt, now);
+	if (mode == LB_MODE_NAT)
+		flow_learn_client(flow, pkt, in_ifindex);
+	return LB_TX_REQUEST;
+}
+
+static __always_inline bool request_backend_eligible(__u32 id)
+{
+	struct lb_backend *be = bpf_map_lookup_elem(&backends, &id);
+
+	return be && select_eligible(be);
+}
+
+static __always_inline enum lb_verdict request_refuse(const struct lb_service *svc, enum lb_verdict why)
+{
+	if (svc->refuse == LB_REFUSE_DROP)
+		return LB_DROP_NO_BACKEND;
+	return svc->refuse == LB_REFUSE_REPLY ? LB_PASS_REFUSED : why;
+}
+
+/* Remember the choice in "pending". flow: what the same addresses and ports were used for before, or NULL. */
+static __always_inline enum lb_verdict request_remember(struct request *rq, struct lb_flow *flow, __u16 backend,
+							__u8 marks)
+{
+	struct lb_flow pend = {
+		.seen_ns = rq->now,
+		.client_next = flow_packet_end(rq->pkt),
+		.opened_s = rq->now / 1000000000,
+		.backend = backend,
+		.marks = marks,
+	};
+
+	/* without the SYN-ACK there is nothing to take the round trip from */
+	if (rq->svc->mode == LB_MODE_DSR)
+		pend.marks |= LB_MARK_RETRIED;
+	flow_learn_client(&pend, rq->pkt, rq->in_ifindex);
+	if (bpf_map_update_elem(&pending, &rq->key, &pend, BPF_ANY))
+		return LB_DROP_HALF_OPEN; /* the LRU was busy: the client will repeat its SYN */
+	if (flow)
+		flow->marks |= LB_MARK_SUPERSEDED;
+	return LB_NEXT;
+}
+
+static __always_inline bool request_table_is_full(void)
+{
+	__u32 zero = 0;
+	struct lb_totals *total = bpf_map_lookup_elem(&totals, &zero);
+
+	return total && total->flow_entries >= total->flow_limit;
+}
+
+static __always_inline enum lb_verdict request_syn(struct request *rq, struct lb_flow *flow, struct lb_flow *pend)
+{
+	enum lb_verdict v;
+	__u16 backend = LB_NO_BACKEND;
+
+	if (pend && pend->client_next == flow_packet_end(rq->pkt) && request_backend_eligible(pend->backend)) {
+		pend->marks |= LB_MARK_RETRIED;
+		pend->seen_ns = rq->now;
+		rq->backend = pend->backend;
+		return LB_TX_SYN;
+	}
+	/* Port reuse: the mail server that has the connection must hear of the SYN, or answer it for us (RFC 9293,
+	 * 3.10.7.4). One that takes nothing new, or whose connection is over, need not. */
+	if (flow && (flow->state == LB_FLOW_SERVER || flow->state == LB_FLOW_CLIENT) &&
+	    request_backend_eligible(flow->backend)) {
+		backend = flow->backend;
+	} else {
+		if (!flow && request_table_is_full())
+			return request_refuse(rq->svc, LB_RESET_TABLE_FULL);
+		v = select_backend(&rq->key, rq->svc->scheduler, &backend);
+		if (v)
+			return request_refuse(rq->svc, v);
+	}
+	rq->backend = backend;
+	v = request_remember(rq, flow, backend, 0);
+	return v ? v : LB_TX_SYN;
+}
+
+/* Not a SYN, and we know nothing of it: after a restart without pins, or on another node. A hash gives the
+ * same answer again, so the flow goes on; else a RST now spares the client ten minutes. */
+static __always_inline enum lb_verdict request_stray(struct request *rq)
+{
+	enum lb_verdict v;
+	__u16 backend;
+
+	if (rq->pkt->tcp_flags & TCP_FLAG_RST)
+		return LB_DROP_NO_FLOW;
+	if (rq->svc->scheduler != LB_SCHED_MAGLEV)
+		return LB_RESET_NO_FLOW;
+	v = select_backend(&rq->key, rq->svc->scheduler, &backend);
+	if (v)
+		return LB_RESET_NO_FLOW;
+	rq->backend = backend;
+	v = request_remember(rq, NULL, backend, LB_MARK_PICKUP);
+	return v ? v : LB_TX_REQUEST;
+}
+
+static __always_inline enum lb_verdict request_pending(struct request *rq, struct lb_flow **flow, struct lb_flow *pend)
+{
+	if (rq->pkt->tcp_flags & TCP_FLAG_RST) {
+		if (!turn_rst_plausible(rq->pkt->seq, pend->client_next))
+			return *flow ? LB_NEXT : LB_DROP_HALF_OPEN;
+		rq->backend = pend->backend;
+		bpf_map_delete_elem(&pending, &rq->key);
+		return LB_TX_REQUEST;
+	}
+	if (flow_may_promote(pend, rq->pkt, rq->svc->mode)) {
+		*flow = flow_promote(&rq->key, pend, *flow, rq->pkt, rq->now);
+		return *flow ? LB_NEXT : LB_RESET_TABLE_FULL;
+	}
+	if (pend->marks & LB_MARK_PICKUP) {
+		pend->client_next = flow_packet_end(rq->pkt);
+		rq->backend = pend->backend;
+		return LB_TX_REQUEST;
+	}
+	return *flow ? LB_NEXT : LB_DROP_HALF_OPEN;
+}
+
+/* Any packet of a client, whatever its flow. */
+static __always_inline enum lb_verdict request(struct request *rq)
+{
+	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &rq->key);
+	struct lb_flow *pend = bpf_map_lookup_elem(&pending, &rq->key);
+	enum lb_verdict v;
+
+	if (pend && rq->now - pend->seen_ns > knob_half_open_ns)
+		pend = NULL;
+	if ((rq->pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN)
+		return request_syn(rq, flow, pend);
+	if (pend) {
+		v = request_pending(rq, &flow, pend);
+		if (v)
+			return v;
+	}
+	if (!flow)
+		return request_stray(rq);
+	rq->backend = flow->backend;
+	return request_established(rq->pkt, flow, rq->svc->mode, rq->in_ifindex, rq->now);
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Turns a packet into its RST answer, in place: a client that would have waited ten minutes tries
+ * again now. Works from the packet alone, so the numbers are exactly those that its
+ * sender must accept (RFC 9293, 3.5.2; RFC 5961, 3.2). Never answers a RST.
+ */
+#ifndef LB_RESET_H
+#define LB_RESET_H
+
+#define RESET_TTL    64
+#define RESET_MAX_L3 (sizeof(struct ethhdr) + PARSE_MAX_VLANS * sizeof(struct parse_vlan))
+
+static __always_inline __u32 reset_sum(const void *from, __u32 len, __u32 sum)
+{
+	const __u16 *w = from;
+
+#pragma unroll
+	for (__u32 i = 0; i < len / 2; i++)
+		sum += w[i];
+	return sum;
+}
+
+static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *pkt)
+{
+	__builtin_memset(tcp, 0, sizeof(*tcp));
+	tcp->source = pkt->dst_port;
+	tcp->dest = pkt->src_port;
+	tcp->doff = sizeof(*tcp) / 4;
+	tcp->rst = 1;
+	if (pkt->tcp_flags & TCP_FLAG_ACK) {
+		tcp->seq = bpf_htonl(pkt->ack);
+	} else {
+		tcp->ack = 1;
+		tcp->ack_seq = bpf_htonl(flow_packet_end(pkt));
+	}
+}
+
+static __always_inline void reset_ipv4(struct iphdr *ip, const struct lb_pkt *pkt)
+{
+	const __u32 *src = (const __u32 *)pkt->src.bytes, *dst = (const __u32 *)pkt->dst.bytes;
+
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 4;
+	ip->ihl = sizeof(*ip) / 4;
+	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(struct tcphdr));
+	ip->frag_off = bpf_htons(0x4000);
+	ip->ttl = RESET_TTL;
+	ip->protocol = IPPROTO_TCP;
+	ip->saddr = dst[3];
+	ip->daddr = src[3];
+	ip->check = ~csum_fold(reset_sum(ip, sizeof(*ip), 0));
+}
+
+static __always_inline void reset_ipv6(struct ipv6hdr *ip, const struct lb_pkt *pkt)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 6;
+	ip->payload_len = bpf_htons(sizeof(struct tcphdr));
+	ip->nexthdr = IPPROTO_TCP;
+	ip->hop_limit = RESET_TTL;
+	__builtin_memcpy(&ip->saddr, pkt->dst.bytes, 16);
+	__builtin_memcpy(&ip->daddr, pkt->src.bytes, 16);
+}
+
+/* Both addresses of the answer, for the pseudo-header: their order does not matter to a sum. */
+static __always_inline __u32 reset_pseudo(const struct lb_pkt *pkt)
+{
+	__u32 sum = bpf_htons(sizeof(struct tcphdr)) + bpf_htons(IPPROTO_TCP);
+
+	if (pkt->l3_kind == LB_IPV4) {
+		sum = reset_sum(pkt->src.bytes + 12, 4, sum);
+		return reset_sum(pkt->dst.bytes + 12, 4, sum);
+	}
+	sum = reset_sum(pkt->src.bytes, 16, sum);
+	return reset_sum(pkt->dst.bytes, 16, sum);
+}
+
+/* The action: the answer on its way back, counted as verdict; or a counted drop when there is none to give. */
+__noinline int reset_answer(struct xdp_md *ctx, __u32 verdict)
+{
+	struct lb_pkt pkt = {};
+	struct ethhdr *eth;
+	struct tcphdr *tcp;
+	__u8 mac[ETH_ALEN];
+	void *data, *end;
+	__u32 l3_len, len;
+
+	if (parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt) || pkt.broken ||
+	    pkt.proto != IPPROTO_TCP || pkt.tcp_flags & TCP_FLAG_RST)
+		return finish(ctx, LB_DROP_NO_FLOW, 0);
+	l3_len = pkt.l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	len = pkt.l3_off + l3_len + sizeof(struct tcphdr);
+	if (bpf_xdp_adjust_tail(ctx, len - bpf_xdp_get_buff_len(ctx)))
+		return finish(ctx, LB_DROP_NO_FLOW, 0);
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	eth = data;
+	tcp = data + pkt.l3_off + l3_len;
+	if ((void *)(eth + 1) > end || (void *)(tcp + 1) > end || pkt.l3_off > RESET_MAX_L3)
+		return finish(ctx, LB_DROP_NO_FLOW, 0);
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	if (pkt.l3_kind == LB_IPV4)
+		reset_ipv4(data + pkt.l3_off, &pkt);
+	else
+		reset_ipv6(data + pkt.l3_off, &pkt);
+	reset_tcp(tcp, &pkt);
+	tcp->check = ~csum_fold(reset_sum(tcp, sizeof(*tcp), reset_pseudo(&pkt)));
+	return finish(ctx, verdict, 0);
+}
+
+#endif
