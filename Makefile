@@ -24,12 +24,14 @@ BUILD_PACKAGES := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev l
 TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-linux python3-minimal jq curl \
 	swaks iputils-ping shellcheck
 
+CHECK_PACKAGES := cppcheck clang-format
+
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
 PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += $(SANFLAGS)
-LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp)
+LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp) -lm
 LBCTL_LIBS = $(shell pkg-config --libs jansson libcurl)
 TRIPLET   := $(shell $(CC) -dumpmachine 2>/dev/null)
 BPFFLAGS  := -target bpf -D__$(shell uname -m)__ -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP
@@ -42,16 +44,18 @@ BPFT   := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*_test.
 TOOLS  := $(patsubst tests/harness/%.c,$(B)/tests/%,$(wildcard tests/harness/*_tool.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf deps test-deps test demo check fmt install uninstall clean help
-all: $(B)/lbd $(B)/lbctl
+.PHONY: all bpf deps test-deps check-deps tests-build unit-build test demo check fmt install uninstall clean help
+all: $(B)/lbd $(B)/lbctl	## build/lbd and build/lbctl (the default)
 
 help:	## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: $(B)/.deps	## install what the build needs (Debian 12, root)
-test-deps: $(B)/.test-deps
-$(B)/.deps: ; @tests/harness/install-packages.sh $@ $(BUILD_PACKAGES)
-$(B)/.test-deps: ; @tests/harness/install-packages.sh $@ $(BUILD_PACKAGES) $(TEST_PACKAGES)
+deps:	## install what the build needs (Debian 12, root)
+	@tests/harness/install-packages.sh build/.deps $(BUILD_PACKAGES)
+test-deps:	## install what the tests and the demo need
+	@tests/harness/install-packages.sh build/.test-deps $(BUILD_PACKAGES) $(TEST_PACKAGES)
+check-deps:
+	@tests/harness/install-packages.sh build/.check-deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES)
 
 # --- the kernel half ---
 bpf: $(B)/lb.bpf.o	## the XDP program alone
@@ -102,4 +106,51 @@ $(B)/tests/%_tool: tests/harness/%_tool.c $(B)/liblbd.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/liblbd.a $(LBD_LIBS)
 
+tests-build: all $(UNIT) $(BPFT) $(TOOLS) $(B)/tests/pass.bpf.o
+unit-build: $(UNIT)
+
+# Flags come from pkg-config, which may only just have been installed: hence the second make.
+test: test-deps	## install, build, run all tests: unit, packets, end to end (root for the latter two)
+	+@$(MAKE) --no-print-directory tests-build
+	+@$(MAKE) --no-print-directory SAN=1 unit-build
+	@tests/run.sh
+
+demo: test-deps	## three organisations, three mail servers, 3,000 mails, one drain (root)
+	+@$(MAKE) --no-print-directory all $(B)/tests/pass.bpf.o
+	@tests/demo.sh
+
+check: check-deps	## static analysis; warnings are errors
+	+@$(MAKE) --no-print-directory CFLAGS='-O2 -g' tests-build
+	@for f in loader/*.c cli/*.c; do \
+		$(CC) -O1 -fanalyzer -Wno-analyzer-double-free -Wno-analyzer-malloc-leak $(filter-out -MMD -MP,$(CFLAGS)) \
+			-c $$f -o /dev/null || exit 1; done
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance --inline-suppr \
+		--suppress=missingIncludeSystem -I loader -I bpf loader cli tests/harness
+	@shellcheck -x tests/*.sh tests/*/*.sh .ci/run
+	@echo 'check: clean'
+
+fmt:	## put the C files into the house style
+	@clang-format -i loader/*.[ch] cli/*.[ch]
+
+install: all	## PREFIX, SYSCONFDIR, MANDIR, UNITDIR, DESTDIR
+	install -D -m 0755 $(B)/lbd $(DESTDIR)$(PREFIX)/sbin/lbd
+	install -D -m 0755 $(B)/lbctl $(DESTDIR)$(PREFIX)/bin/lbctl
+	install -D -m 0644 loader/lbd.8 $(DESTDIR)$(MANDIR)/man8/lbd.8
+	install -D -m 0644 cli/lbctl.8 $(DESTDIR)$(MANDIR)/man8/lbctl.8
+	install -D -m 0644 loader/mailxdp.yaml.5 $(DESTDIR)$(MANDIR)/man5/mailxdp.yaml.5
+	install -D -m 0644 cli/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbctl
+	install -D -m 0644 loader/mailxdp.sysusers $(DESTDIR)/usr/lib/sysusers.d/mailxdp.conf
+	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/mailxdp $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' loader/mailxdp.service > $(DESTDIR)$(UNITDIR)/mailxdp.service
+
+uninstall:	## what install put there; the config stays
+	rm -f $(DESTDIR)$(PREFIX)/sbin/lbd $(DESTDIR)$(PREFIX)/bin/lbctl $(DESTDIR)$(MANDIR)/man8/lbd.8 \
+		$(DESTDIR)$(MANDIR)/man8/lbctl.8 $(DESTDIR)$(MANDIR)/man5/mailxdp.yaml.5 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbctl \
+		$(DESTDIR)/usr/lib/sysusers.d/mailxdp.conf $(DESTDIR)$(UNITDIR)/mailxdp.service
+
+clean:	## remove build/
+	rm -rf build
+
+-include tests/bench/bench.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -43,7 +43,7 @@ __noinline __u32 flow_end(struct lb_flow *flow, __u32 to)
 
 	if (!flow)
 		return LB_FLOW_CLOSING;
-	old = __sync_lock_test_and_set(&flow->state, to);
+	old = __sync_lock_test_and_set((__u32 *)&flow->state, to);
 	if (old != LB_FLOW_SERVER && old != LB_FLOW_CLIENT)
 		return old;
 	id = flow->backend;
@@ -67,7 +67,7 @@ __noinline int flow_owe(struct lb_flow *flow)
 	if (!flow)
 		return 0;
 	load = flow_load(flow);
-	if (__sync_val_compare_and_swap(&flow->state, LB_FLOW_CLIENT, LB_FLOW_SERVER) == LB_FLOW_CLIENT && load)
+	if (__sync_val_compare_and_swap((__u32 *)&flow->state, LB_FLOW_CLIENT, LB_FLOW_SERVER) == LB_FLOW_CLIENT && load)
 		__sync_fetch_and_add(&load->inflight, 1);
 	return 0;
 }
@@ -80,7 +80,7 @@ __noinline int flow_reply_came(struct lb_flow *flow, __u64 now)
 	if (!flow)
 		return 0;
 	load = flow_load(flow);
-	if (__sync_val_compare_and_swap(&flow->state, LB_FLOW_SERVER, LB_FLOW_CLIENT) != LB_FLOW_SERVER || !load)
+	if (__sync_val_compare_and_swap((__u32 *)&flow->state, LB_FLOW_SERVER, LB_FLOW_CLIENT) != LB_FLOW_SERVER || !load)
 		return 0;
 	wait = now - flow->turn_ns;
 	rtt = flow->rtt_us * 1000ULL;
@@ -220,7 +220,7 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 		__sync_fetch_and_add(&load->inflight, 1);
 		__sync_fetch_and_add(&load->sessions_total, 1);
 	}
-	__sync_lock_test_and_set(&flow->state, LB_FLOW_SERVER);
+	__sync_lock_test_and_set((__u32 *)&flow->state, LB_FLOW_SERVER);
 	return flow;
 }
 

@@ -16,7 +16,7 @@ struct icmp_inner {
 	void *l3;
 	void *l4;
 	struct lb_addr src, dst;
-	__be16 src_port, dst_port;
+	__u16 src_port, dst_port;
 };
 
 static __always_inline bool icmp_is_error(const struct lb_pkt *pkt, __u8 type)
@@ -53,8 +53,8 @@ static __always_inline enum lb_verdict icmp_parse_inner(const struct lb_pkt *pkt
 	tcp = in->l4;
 	if (in->l4 + 8 > pkt->end)
 		return LB_PASS_ICMP;
-	in->src_port = tcp->source;
-	in->dst_port = tcp->dest;
+	in->src_port = bpf_ntohs(tcp->source);
+	in->dst_port = bpf_ntohs(tcp->dest);
 	return LB_NEXT;
 }
 

@@ -4,7 +4,8 @@
  *
  * Every key, value, limit, map name and verdict that both sides, or a person
  * with bpftool, can see is here and nowhere else. This file knows linux/types.h
- * and nothing more. __be16 and __be32 are network order; all else is host order.
+ * and nothing more. Numbers are in host order, ports too, and enums are packed,
+ * so that a dump reads like a report; addresses and MACs are bytes as on the wire.
  * Times are nanoseconds of CLOCK_MONOTONIC. Padding has a name and is zero,
  * because map keys compare byte by byte.
  *
@@ -42,7 +43,7 @@ enum lb_mode {
 	LB_MODE_NAT = 0,	/* destination rewritten, replies come back through us */
 	LB_MODE_DSR,		/* only the MAC changes, replies bypass us */
 	LB_MODE_MAX,
-};
+} __attribute__((packed));
 
 enum lb_scheduler {
 	LB_SCHED_LEAST_INFLIGHT = 0,
@@ -51,7 +52,7 @@ enum lb_scheduler {
 	LB_SCHED_ROUND_ROBIN,
 	LB_SCHED_RANDOM,
 	LB_SCHED_MAX,
-};
+} __attribute__((packed));
 
 /* What a client hears when no backend may take it. */
 enum lb_refuse {
@@ -59,20 +60,20 @@ enum lb_refuse {
 	LB_REFUSE_DROP,		/* silence: the client waits for its own time-out */
 	LB_REFUSE_REPLY,	/* up the stack to the local responder's 421 */
 	LB_REFUSE_MAX,
-};
+} __attribute__((packed));
 
 /* --- map "services": who we are. Writer: lbd. -------------------------------- */
 struct lb_service_key {
 	struct lb_addr vip;
-	__be16 port;
+	__u16 port;
 	__u8 zero[6];
 };
 
 struct lb_service {
 	__u16 vip_id;		/* index of the VIP in "tables" and "rotors", part of every flow key */
-	__u8 mode;		/* enum lb_mode */
-	__u8 scheduler;		/* enum lb_scheduler */
-	__u8 refuse;		/* enum lb_refuse */
+	enum lb_mode mode;
+	enum lb_scheduler scheduler;
+	enum lb_refuse refuse;
 	__u8 zero[3];
 };
 
@@ -90,8 +91,8 @@ struct lb_backend {
 	__u16 vip_id;
 	__u32 ifindex;
 	__u32 max_flows;	/* 0: no cap */
-	__u32 weight;		/* effective: slow start and agent included; 0 gets nothing new */
-	__u8 mode;		/* enum lb_mode */
+	__u32 weight;		/* effective, in sixteenths: slow start included; 0 gets nothing new */
+	enum lb_mode mode;
 	__u8 flags;		/* LB_BACKEND_... */
 	__u8 zero[2];
 	__u64 reply_ns;		/* recent reply time, for LB_SCHED_LEAST_INFLIGHT */
@@ -101,7 +102,7 @@ struct lb_backend {
 /* --- map "backend_addrs": whose reply is this (nat only). Writer: lbd. --------- */
 struct lb_backend_key {
 	struct lb_addr address;
-	__be16 port;
+	__u16 port;
 	__u8 zero[6];
 };
 
@@ -145,8 +146,8 @@ struct lb_replies {
 /* --- maps "flows" and "pending": one TCP connection. Writer: the program. --------- */
 struct lb_flow_key {
 	struct lb_addr client;
-	__be16 client_port;
-	__be16 port;		/* of the service */
+	__u16 client_port;
+	__u16 port;		/* of the service */
 	__u16 vip_id;
 	__u16 zero;
 };
@@ -164,7 +165,7 @@ enum lb_flow_state {
 struct lb_flow {
 	__u64 seen_ns;		/* last packet; may lag by LB_SEEN_LAG_NS */
 	__u64 turn_ns;		/* when the last reply came or the last new words went out */
-	__u32 state;		/* enum lb_flow_state; changed only by atomic exchange, counts follow it */
+	enum lb_flow_state state;	/* changed only by atomic exchange, counts follow it */
 	__u32 client_next;	/* sequence number after the client's last byte */
 	__u32 client_ack;	/* the client's highest ACK number: the next byte it expects;
 				 * in "pending": the one that its first ACK must carry, 0 while unknown */
@@ -197,8 +198,8 @@ struct lb_fragment_key {
 };
 
 struct lb_fragment {
-	__be16 src_port;
-	__be16 dst_port;
+	__u16 src_port;
+	__u16 dst_port;
 	__u32 zero;
 };
 

@@ -139,11 +139,9 @@ struct {
  * Not pinned: belongs to the loaded program, which lbd fills before it attaches. */
 __u64 port_bits[65536 / 64];
 
-static __always_inline bool port_is_served(__be16 port)
+static __always_inline bool port_is_served(__u16 port)
 {
-	__u16 p = bpf_ntohs(port);
-
-	return port_bits[p >> 6] >> (p & 63) & 1;
+	return port_bits[port >> 6] >> (port & 63) & 1;
 }
 
 #endif

@@ -24,8 +24,8 @@ struct lb_pkt {
 	void *l4;
 	void *end;
 	struct lb_addr src, dst;
-	__be16 src_port, dst_port;
-	__u32 seq, ack; /* host order */
+	__u16 src_port, dst_port; /* host order, as all below */
+	__u32 seq, ack;
 	__u32 payload;	/* bytes after the TCP header */
 	__u32 bytes;	/* of the IP packet */
 	__u32 frag_id;
@@ -189,8 +189,8 @@ static __always_inline enum lb_verdict parse_tcp(struct lb_pkt *pkt)
 
 	if (pkt->l4 + 4 > pkt->end)
 		return LB_PASS_MALFORMED;
-	pkt->src_port = tcp->source;
-	pkt->dst_port = tcp->dest;
+	pkt->src_port = bpf_ntohs(tcp->source);
+	pkt->dst_port = bpf_ntohs(tcp->dest);
 	if ((void *)(tcp + 1) > pkt->end) {
 		pkt->broken = 1;
 		return LB_NEXT;

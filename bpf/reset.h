@@ -23,8 +23,8 @@ static __always_inline __u32 reset_sum(const void *from, __u32 len, __u32 sum)
 static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *pkt)
 {
 	__builtin_memset(tcp, 0, sizeof(*tcp));
-	tcp->source = pkt->dst_port;
-	tcp->dest = pkt->src_port;
+	tcp->source = bpf_htons(pkt->dst_port);
+	tcp->dest = bpf_htons(pkt->src_port);
 	tcp->doff = sizeof(*tcp) / 4;
 	tcp->rst = 1;
 	if (pkt->tcp_flags & TCP_FLAG_ACK) {

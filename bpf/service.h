@@ -6,14 +6,14 @@
 #ifndef LB_SERVICE_H
 #define LB_SERVICE_H
 
-static __always_inline struct lb_service *service_find(const struct lb_addr *vip, __be16 port)
+static __always_inline struct lb_service *service_find(const struct lb_addr *vip, __u16 port)
 {
 	struct lb_service_key key = { .vip = *vip, .port = port };
 
 	return port_is_served(port) ? bpf_map_lookup_elem(&services, &key) : NULL;
 }
 
-static __always_inline struct lb_backend_ref *service_find_backend(const struct lb_addr *address, __be16 port)
+static __always_inline struct lb_backend_ref *service_find_backend(const struct lb_addr *address, __u16 port)
 {
 	struct lb_backend_key key = { .address = *address, .port = port };
 

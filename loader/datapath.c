@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * See datapath.h. libbpf does the loading; what is ours is the order: check the pins, load on them,
+ * let the caller fill the maps, then swap the program behind the link in one step.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "datapath.h"
+#include "lb.skel.h"
+#include "log.h"
+
+#define BPFFS_MAGIC 0xcafe4a11
+#define LINK_PREFIX "link_"
+
+struct datapath {
+	struct lb_bpf *skel;
+	struct datapath_maps maps;
+	char bpffs[PATH_MAX];
+	bool adopted;
+	int sweep_fd;
+};
+
+/* What the verifier or libbpf said last, for the error message: the rest is debug. */
+static char last_words[160];
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+	size_t n;
+
+	vsnprintf(line, sizeof(line), fmt, args);
+	n = strlen(line);
+	while (n && line[n - 1] == '\n')
+		line[--n] = '\0';
+	if (level == LIBBPF_WARN && n)
+		snprintf(last_words, sizeof(last_words), "%.159s", line);
+	log_debug("%s", line);
+	return 0;
+}
+
+static bool is_pinned(const struct bpf_map *map)
+{
+	/* .bss and .rodata and the slow paths belong to one loaded program */
+	return !strchr(bpf_map__name(map), '.') && strcmp(bpf_map__name(map), "slow_paths") != 0;
+}
+
+static int pin_path(const struct datapath *dp, const char *name, char out[static PATH_MAX])
+{
+	int n = snprintf(out, PATH_MAX, "%s/%s", dp->bpffs, name);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int prepare_folder(const char *path, struct lb_error *err)
+{
+	struct statfs fs;
+
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return lb_error(err, errno == EACCES || errno == EPERM ? LB_EXIT_NOT_PERMITTED : LB_EXIT_FAILED,
+				"%s: cannot make the folder for pins: %s; run as root once, or prepare it", path,
+				strerror(errno));
+	if (statfs(path, &fs) == -1)
+		return lb_error(err, LB_EXIT_FAILED, "%s: %s", path, strerror(errno));
+	if ((__u32)fs.f_type != BPFFS_MAGIC)
+		return lb_error(err, LB_EXIT_FAILED, "%s: not on a BPF file system: \"mount -t bpf bpf /sys/fs/bpf\" first",
+				path);
+	return 0;
+}
+
+static void meta_fill(struct lb_meta *meta, __u64 seed)
+{
+	*meta = (struct lb_meta) {
+		.magic = LB_MAGIC,
+		.schema = LB_SCHEMA,
+		.flow_key_size = sizeof(struct lb_flow_key),
+		.flow_size = sizeof(struct lb_flow),
+		.backend_size = sizeof(struct lb_backend),
+		.load_size = sizeof(struct lb_load),
+		.service_size = sizeof(struct lb_service),
+		.table_size = sizeof(struct lb_table),
+		.hash_seed = seed,
+	};
+}
+
+/* 1: there are pins and they are ours; 0: none; -errno: neither. */
+static int meta_check(const struct datapath *dp, struct lb_meta *found, struct lb_error *err)
+{
+	char path[PATH_MAX];
+	struct lb_meta want;
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), zero = 0;
+	int fd, ret = 1;
+
+	if (pin_path(dp, "meta", path))
+		return lb_error(err, LB_EXIT_USAGE, "%s: path too long", dp->bpffs);
+	fd = bpf_obj_get(path);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return lb_error(err, LB_EXIT_FAILED, "%s: cannot open the pinned map: %s", path, strerror(errno));
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(*found) ||
+	    bpf_map_lookup_elem(fd, &zero, found)) {
+		ret = lb_error(err, LB_EXIT_FAILED, "%s: not a map of this program: \"lbd --discard-state\" starts afresh", path);
+		goto out;
+	}
+	meta_fill(&want, found->hash_seed);
+	if (memcmp(&want, found, sizeof(want)))
+		ret = lb_error(err, LB_EXIT_FAILED,
+			       "%s: the pinned maps have schema %u, this program has %u: run the matching version, or "
+			       "\"lbd --discard-state\" to start afresh (every flow ends)",
+			       dp->bpffs, found->schema, want.schema);
+out:
+	close(fd);
+	return ret;
+}
+
+/* Removes every pin in the folder but the links: the program that they hold serves on until it is replaced. */
+static void discard_pins(const struct datapath *dp)
+{
+	DIR *dir = opendir(dp->bpffs);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && strncmp(entry->d_name, LINK_PREFIX, strlen(LINK_PREFIX)) != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+}
+
+/* The table keeps the size it was made with: its flows matter more than the number in the config. */
+static void adopt_size(struct bpf_map *map, const char *path, __u32 wanted)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.max_entries != wanted) {
+		log_warn("flow table keeps its size of %u; %u takes effect after \"lbd --discard-state\"", info.max_entries,
+			 wanted);
+		wanted = info.max_entries;
+	}
+	if (fd >= 0)
+		close(fd);
+	bpf_map__set_max_entries(map, wanted);
+}
+
+static int set_pins(struct datapath *dp, const struct datapath_options *opt)
+{
+	struct bpf_map *map;
+	char path[PATH_MAX];
+	int err;
+
+	bpf_object__for_each_map(map, dp->skel->obj) {
+		if (!is_pinned(map))
+			continue;
+		err = pin_path(dp, bpf_map__name(map), path);
+		if (err)
+			return err;
+		if (map == dp->skel->maps.flows)
+			adopt_size(map, path, opt->flows);
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int mmap_array(struct bpf_map *map, bool writable, void **out)
+{
+	size_t page = sysconf(_SC_PAGESIZE), len = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *mem = mmap(NULL, (len + page - 1) / page * page, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED,
+			 bpf_map__fd(map), 0);
+
+	if (mem == MAP_FAILED)
+		return -errno;
+	*out = mem;
+	return 0;
+}
+
+static int map_memory(struct datapath *dp)
+{
+	struct datapath_maps *m = &dp->maps;
+	void *backends, *loads, *totals;
+	int err;
+
+	err = mmap_array(dp->skel->maps.backends, true, &backends);
+	err = err ? err : mmap_array(dp->skel->maps.loads, false, &loads);
+	err = err ? err : mmap_array(dp->skel->maps.totals, true, &totals);
+	if (err)
+		return err; /* the process ends: nothing to unmap */
+	*m = (struct datapath_maps) {
+		.services = bpf_map__fd(dp->skel->maps.services),
+		.backend_addrs = bpf_map__fd(dp->skel->maps.backend_addrs),
+		.loads_fd = bpf_map__fd(dp->skel->maps.loads),
+		.traffic = bpf_map__fd(dp->skel->maps.traffic),
+		.replies = bpf_map__fd(dp->skel->maps.replies),
+		.tables = bpf_map__fd(dp->skel->maps.tables),
+		.flows = bpf_map__fd(dp->skel->maps.flows),
+		.pending = bpf_map__fd(dp->skel->maps.pending),
+		.verdicts = bpf_map__fd(dp->skel->maps.verdicts),
+		.events = bpf_map__fd(dp->skel->maps.events),
+		.backends = backends,
+		.loads = loads,
+		.totals = totals,
+		.port_bits = dp->skel->bss->port_bits,
+	};
+	m->totals->flow_limit = bpf_map__max_entries(dp->skel->maps.flows);
+	return 0;
+}
+
+static int load(struct datapath *dp, const struct datapath_options *opt, __u64 seed, struct lb_error *err)
+{
+	struct lb_meta meta;
+	__u32 zero = 0;
+	int ret;
+
+	dp->skel = lb_bpf__open();
+	if (!dp->skel)
+		return lb_error(err, LB_EXIT_FAILED, "cannot open the XDP program: %s", strerror(errno));
+	dp->skel->rodata->knob_hash_seed = seed;
+	dp->skel->rodata->knob_half_open_ns = opt->half_open_ns;
+	ret = set_pins(dp, opt);
+	if (ret)
+		return lb_error(err, LB_EXIT_FAILED, "%s: cannot name the pins: %s", dp->bpffs, strerror(-ret));
+	ret = lb_bpf__load(dp->skel);
+	if (ret == -EPERM || ret == -EACCES)
+		return lb_error(err, LB_EXIT_NOT_PERMITTED,
+				"cannot load the XDP program: %s: lbd needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: start it as root",
+				last_words[0] ? last_words : strerror(-ret));
+	if (ret)
+		return lb_error(err, LB_EXIT_FAILED, "cannot load the XDP program: %s%s%s", strerror(-ret),
+				last_words[0] ? ": " : "", last_words);
+	meta_fill(&meta, seed);
+	ret = bpf_map_update_elem(bpf_map__fd(dp->skel->maps.meta), &zero, &meta, BPF_ANY);
+	ret = ret ? ret : map_memory(dp);
+	if (ret)
+		return lb_error(err, LB_EXIT_FAILED, "cannot set up the maps: %s", strerror(-ret));
+	dp->sweep_fd = bpf_program__fd(dp->skel->progs.sweep);
+	return 0;
+}
+
+int datapath_open(const struct datapath_options *opt, struct datapath **out, struct lb_error *err)
+{
+	struct datapath *dp = calloc(1, sizeof(*dp));
+	struct lb_meta found = {};
+	__u64 seed = opt->hash_seed;
+	int ret;
+
+	if (!dp)
+		return lb_error(err, LB_EXIT_FAILED, "out of memory");
+	libbpf_set_print(print_libbpf);
+	snprintf(dp->bpffs, sizeof(dp->bpffs), "%s", opt->bpffs);
+	ret = prepare_folder(dp->bpffs, err);
+	if (ret)
+		goto out;
+	ret = meta_check(dp, &found, err);
+	if (ret < 0 && !opt->discard_state)
+		goto out;
+	if (opt->discard_state) {
+		log_warn("pinned maps in %s are thrown away: every flow ends", dp->bpffs);
+		discard_pins(dp);
+	} else if (ret > 0) {
+		dp->adopted = true;
+		if (!seed)
+			seed = found.hash_seed;
+	}
+	if (!seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		ret = lb_error(err, LB_EXIT_FAILED, "cannot draw a hash seed: %s", strerror(errno));
+		goto out;
+	}
+	ret = load(dp, opt, seed, err);
+	if (ret)
+		goto out;
+	*out = dp;
+	return 0;
+out:
+	datapath_close(dp);
+	return ret;
+}
+
+void datapath_close(struct datapath *dp)
+{
+	if (!dp)
+		return;
+	lb_bpf__destroy(dp->skel);
+	free(dp);
+}
+
+bool datapath_adopted(const struct datapath *dp)
+{
+	return dp->adopted;
+}
+
+const struct datapath_maps *datapath_maps(const struct datapath *dp)
+{
+	return &dp->maps;
+}
+
+static int link_path(const struct datapath *dp, const char *ifname, char out[static PATH_MAX])
+{
+	int n = snprintf(out, PATH_MAX, "%s/" LINK_PREFIX "%s", dp->bpffs, ifname);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* Our pinned link on ifname, when its interface still exists: fd, or -ENOENT. A link does not follow an
+ * interface that was made anew under its name, so such a pin is removed here. */
+static int link_open(const struct datapath *dp, const char *ifname, struct bpf_link_info *info)
+{
+	char path[PATH_MAX];
+	__u32 len = sizeof(*info);
+	int fd;
+
+	if (link_path(dp, ifname, path))
+		return -ENOENT;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -ENOENT;
+	memset(info, 0, sizeof(*info));
+	if (bpf_obj_get_info_by_fd(fd, info, &len) == 0 && info->xdp.ifindex &&
+	    info->xdp.ifindex == if_nametoindex(ifname))
+		return fd;
+	close(fd);
+	unlink(path);
+	return -ENOENT;
+}
+
+static bool is_native(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	return bpf_xdp_query(ifindex, 0, &query) == 0 && query.attach_mode != XDP_ATTACHED_SKB;
+}
+
+static int attach_error(const char *ifname, __u32 ifindex, enum xdp_mode mode, int ret, struct lb_error *err)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	if (ret == -EBUSY || ret == -EEXIST) {
+		bpf_xdp_query(ifindex, 0, &query);
+		return lb_error(err, LB_EXIT_CONFLICT,
+				"%s: another XDP program is attached (id %u): see \"bpftool prog show id %u\", detach it with \"ip link "
+				"set dev %s xdp off\" if it is not needed",
+				ifname, query.prog_id ? query.prog_id : query.skb_prog_id,
+				query.prog_id ? query.prog_id : query.skb_prog_id, ifname);
+	}
+	if (ret == -EPERM || ret == -EACCES)
+		return lb_error(err, LB_EXIT_NOT_PERMITTED, "%s: not permitted to attach: lbd needs CAP_NET_ADMIN and CAP_BPF",
+				ifname);
+	if (mode == XDP_MODE_NATIVE)
+		return lb_error(err, LB_EXIT_FAILED,
+				"%s: its driver takes no native XDP program (%s): try \"lbctl attach %s --mode generic\", which is slower",
+				ifname, strerror(-ret), ifname);
+	return lb_error(err, LB_EXIT_FAILED, "%s: cannot attach: %s", ifname, strerror(-ret));
+}
+
+static int link_create(int prog_fd, __u32 ifindex, enum xdp_mode mode)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	int fd;
+
+	opts.flags = mode == XDP_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	fd = bpf_link_create(prog_fd, ifindex, BPF_XDP, &opts);
+	/* EBUSY would be the same in the other mode, and EPERM too */
+	if (fd < 0 && mode == XDP_MODE_AUTO && fd != -EBUSY && fd != -EEXIST && fd != -EPERM) {
+		opts.flags = XDP_FLAGS_SKB_MODE;
+		fd = bpf_link_create(prog_fd, ifindex, BPF_XDP, &opts);
+	}
+	return fd;
+}
+
+int datapath_attach(struct datapath *dp, const char *ifname, enum xdp_mode mode, bool *native, struct lb_error *err)
+{
+	__u32 ifindex = if_nametoindex(ifname);
+	int prog_fd = bpf_program__fd(dp->skel->progs.lb), fd, ret = 0;
+	struct bpf_link_info info;
+	char path[PATH_MAX];
+
+	if (!ifindex)
+		return lb_error(err, LB_EXIT_NOT_FOUND, "no interface \"%s\": see \"ip link\"", ifname);
+	if (link_path(dp, ifname, path))
+		return lb_error(err, LB_EXIT_USAGE, "%s: path too long", dp->bpffs);
+	fd = link_open(dp, ifname, &info);
+	if (fd >= 0) {
+		ret = bpf_link_update(fd, prog_fd, NULL);
+		if (ret)
+			ret = lb_error(err, LB_EXIT_FAILED, "%s: cannot replace the program: %s; the old one serves on",
+				       ifname, strerror(-ret));
+		goto out;
+	}
+	fd = link_create(prog_fd, ifindex, mode);
+	if (fd < 0)
+		return attach_error(ifname, ifindex, mode, fd, err);
+	if (bpf_obj_pin(fd, path))
+		ret = lb_error(err, LB_EXIT_FAILED, "%s: cannot pin the link: %s", path, strerror(errno));
+out:
+	close(fd);
+	if (!ret)
+		*native = is_native(ifindex);
+	return ret;
+}
+
+int datapath_detach(struct datapath *dp, const char *ifname, struct lb_error *err)
+{
+	struct bpf_link_info info;
+	char path[PATH_MAX];
+	int fd = link_open(dp, ifname, &info);
+
+	if (fd < 0 || link_path(dp, ifname, path))
+		return lb_error(err, LB_EXIT_NOT_FOUND, "not attached to \"%s\": see \"lbctl status\"", ifname);
+	/* explicitly, because another process may hold the link open too */
+	if (bpf_link_detach(fd) && errno != EOPNOTSUPP)
+		log_warn("%s: cannot detach the link: %s", ifname, strerror(errno));
+	close(fd);
+	if (unlink(path) == -1)
+		return lb_error(err, LB_EXIT_FAILED, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+void datapath_link(const struct datapath *dp, const char *ifname, struct datapath_link *out)
+{
+	struct bpf_link_info info;
+	int fd = link_open(dp, ifname, &info);
+
+	*out = (struct datapath_link) {};
+	if (fd < 0)
+		return;
+	close(fd);
+	out->attached = true;
+	out->ifindex = info.xdp.ifindex;
+	out->prog_id = info.prog_id;
+	out->link_id = info.id;
+	out->native = is_native(info.xdp.ifindex);
+}
+
+int datapath_sweep(struct datapath *dp, struct lb_sweep *arg)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	opts.ctx_in = arg;
+	opts.ctx_size_in = sizeof(*arg);
+	opts.ctx_out = arg;
+	opts.ctx_size_out = sizeof(*arg);
+	return bpf_prog_test_run_opts(dp->sweep_fd, &opts);
+}
