@@ -16,7 +16,8 @@ struct maglev_member {
 };
 
 /* Weighted Maglev (NSDI'16, 3.4): every slot filled, shares by weight to within one
- * round. slots[0..LB_TABLE_SLOTS). 0, -EINVAL (no member with a weight), -ENOMEM. */
+ * round. slots[0..LB_TABLE_SLOTS). 0, -EINVAL (no member with a weight,
+ * or more than LB_MAX_MEMBERS), -ENOMEM. */
 int maglev_fill(const struct maglev_member *members, size_t n, __u16 *slots);
 
 /* Smooth weighted round-robin: one round in *slots_n slots, as evenly interleaved as

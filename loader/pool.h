@@ -16,6 +16,11 @@
 #define POOL_NAME_LEN	64
 #define POOL_TEXT_LEN	200
 
+#define POOL_DEFAULT_MODE	LB_MODE_NAT
+#define POOL_DEFAULT_SCHEDULER	LB_SCHED_LEAST_INFLIGHT
+#define POOL_DEFAULT_REFUSE	LB_REFUSE_RESET
+#define POOL_DEFAULT_WEIGHT	1
+
 /* Exit codes of lbctl and the class of every error. */
 enum lb_exit {
 	LB_EXIT_OK = 0, LB_EXIT_FAILED = 1, LB_EXIT_USAGE = 2, LB_EXIT_NO_DAEMON = 3,
@@ -24,11 +29,14 @@ enum lb_exit {
 
 struct lb_error {
 	enum lb_exit code;
-	char text[512];		/* what, where, why, and what to do; no newline */
+	char text[512];		/* what, where, why, and what to do; valid UTF-8, no control characters */
+	const char *about;	/* the setting at fault, as the config spells it ("vip"); NULL: no single one */
+	size_t nth;		/* which of its values, from 0 */
 };
 
-/* Fills *err, returns the -errno given: `return lb_error(err, LB_EXIT_CONFLICT, "...")`
- * always returns -1 * code's own errno (EINVAL, ENOENT, EEXIST, EPERM, EIO, ETIMEDOUT). */
+/* Fills *err (about nothing in particular) and returns the code's own -errno: `return lb_error(err,
+ * LB_EXIT_CONFLICT, "...")`. FAILED EIO, USAGE EINVAL, NO_DAEMON ECONNREFUSED, NOT_PERMITTED EPERM,
+ * NOT_FOUND ENOENT, CONFLICT EEXIST, TIMEOUT ETIMEDOUT. */
 int lb_error(struct lb_error *err, enum lb_exit code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -91,7 +99,7 @@ struct backend {
 	__u64 deadline_ns;		/* of a drain; 0: none */
 };
 
-#define POOL_MAX_SERVICES (LB_MAX_VIPS / 2)
+#define POOL_MAX_SERVICES LB_MAX_VIPS
 
 struct pool {
 	struct service services[POOL_MAX_SERVICES];
@@ -120,7 +128,8 @@ struct backend_spec {
 	enum backend_admin admin;
 };
 
-/* Checks everything: names ([A-Za-z0-9._-]{1,63}, not a duplicate), addresses (usable, not
+/* Checks everything: names ([A-Za-z0-9._-]{1,63}, no "-" first, not "." or "..": they are arguments and
+ * parts of paths; not a duplicate), addresses (usable, not
  * served by another service on the same port, not a backend's), family of the backend against the
  * VIPs, ports 1..65535 without repeats, one nat service per backend address and port, limits
  * of the treaty. Returns the index (service >= 0, backend >= 1) or a -errno with *err set. */
@@ -134,12 +143,14 @@ int pool_service_remove(struct pool *pool, const char *name, struct lb_error *er
 int pool_backend_set(struct pool *pool, const char *name, const char *weight, const char *max_conns,
 		     struct lb_error *err);
 /* drain, enable, disable, remove: sets admin. Returns the id. A removed backend answers "not found"
- * to everything but adding its name again at the same address and service, which revives it. */
+ * to everything, and its name is free; adding its address again to the same service, under this name
+ * or another, revives it with its id and flows. */
 int pool_backend_admin(struct pool *pool, const char *name, enum backend_admin admin, __u64 now_ns,
 		       const char *reason, struct lb_error *err);
 /* The last flow of a removed backend is gone: free its id. */
 void pool_backend_forget(struct pool *pool, int id);
-/* Returns true when the state changed. */
+/* Returns true when the health changed: the maps must hear of it. The reason is kept only while the backend is
+ * enabled (else it says who took it out). */
 bool pool_backend_health(struct pool *pool, int id, enum backend_health health, __u64 now_ns,
 			 const char *reason);
 
@@ -153,7 +164,7 @@ const char *check_kind_to_str(enum check_kind k);	/* none, tcp, greeting, ehlo, 
 int check_kind_from_str(const char *name);		/* or -EINVAL */
 extern const struct check_conf check_conf_default;	/* tcp, 2 s, 5 s, rise 2, fall 3 */
 
-/* Names of a service's eligible backends, "mailx1, mailx3"; "none" when there are none.
+/* Names of a service's eligible backends (with except_id: the others of its address family), "mailx1, mailx3"; "none" when there are none.
  * Truncates with ", ..." Returns buf. */
 const char *pool_eligible_names(const struct pool *pool, int service, int except_id, char *buf, size_t len);
 

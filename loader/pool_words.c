@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The model's words: names of states and checks, questions about one backend, and how an
+ * error is worded. It must not know the pool as a whole.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "addr.h"
+#include "pool_inner.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct check_conf check_conf_default = {
+	.kind = CHECK_TCP, .interval_ms = 2000, .timeout_ms = 5000, .rise = 2, .fall = 3,
+};
+
+static const char *const states[] = {
+	[STATE_UP] = "up", [STATE_BUSY] = "busy", [STATE_DOWN] = "down", [STATE_DRAINING] = "draining",
+	[STATE_DISABLED] = "disabled",
+};
+static_assert(COUNT(states) == STATE_MAX, "a state without a name");
+
+static const char *const check_kinds[] = {
+	[CHECK_NONE] = "none", [CHECK_TCP] = "tcp", [CHECK_GREETING] = "greeting", [CHECK_EHLO] = "ehlo",
+	[CHECK_STARTTLS] = "starttls", [CHECK_TLS] = "tls", [CHECK_RCPT] = "rcpt", [CHECK_CANARY] = "canary",
+};
+static_assert(COUNT(check_kinds) == CHECK_KIND_MAX, "a check without a name");
+
+/* Length of the UTF-8 sequence at p, 0 when it is not one (RFC 3629, 4). */
+static size_t utf8_len(const unsigned char *p)
+{
+	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+	    (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+/* Bad values are quoted in errors, cut in the middle of a character or worse: they must reach a terminal and
+ * a JSON string unharmed. */
+static void scrub(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p;) {
+		size_t len = utf8_len(p);
+
+		if (!len || *p < 0x20 || *p == 0x7f) {
+			*p = '?';
+			len = 1;
+		}
+		p += len;
+	}
+}
+
+int lb_error(struct lb_error *err, enum lb_exit code, const char *fmt, ...)
+{
+	static const int errnos[] = {
+		[LB_EXIT_FAILED] = EIO, [LB_EXIT_USAGE] = EINVAL, [LB_EXIT_NO_DAEMON] = ECONNREFUSED,
+		[LB_EXIT_NOT_PERMITTED] = EPERM, [LB_EXIT_NOT_FOUND] = ENOENT, [LB_EXIT_CONFLICT] = EEXIST,
+		[LB_EXIT_TIMEOUT] = ETIMEDOUT,
+	};
+	char text[sizeof(err->text)];
+	va_list ap;
+
+	/* Apart first: an argument may be the old text. */
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	scrub(text);
+	*err = (struct lb_error){ .code = code };
+	memcpy(err->text, text, sizeof(text));
+	return code > LB_EXIT_OK && code < COUNT(errnos) ? -errnos[code] : -EIO;
+}
+
+void pool_set_reason(struct backend *be, const char *reason)
+{
+	snprintf(be->reason, sizeof(be->reason), "%s", reason ? reason : "");
+	scrub(be->reason);
+}
+
+enum backend_state backend_state(const struct backend *be)
+{
+	switch (be->admin) {
+	case ADMIN_DISABLED:
+		return STATE_DISABLED;
+	case ADMIN_DRAIN:
+	case ADMIN_REMOVED:
+		return STATE_DRAINING;
+	default:
+		break;
+	}
+	switch (be->health) {
+	case HEALTH_UP:
+		return STATE_UP;
+	case HEALTH_BUSY:
+		return STATE_BUSY;
+	default:
+		return STATE_DOWN;
+	}
+}
+
+const char *backend_state_to_str(enum backend_state s)
+{
+	return (unsigned int)s < STATE_MAX ? states[s] : "?";
+}
+
+bool backend_is_eligible(const struct backend *be)
+{
+	return be->used && (backend_state(be) == STATE_UP || backend_state(be) == STATE_BUSY);
+}
+
+int backend_family(const struct backend *be)
+{
+	return addr_is_v4(&be->address) ? 0 : 1;
+}
+
+const char *check_kind_to_str(enum check_kind k)
+{
+	return (unsigned int)k < CHECK_KIND_MAX ? check_kinds[k] : "?";
+}
+
+int check_kind_from_str(const char *name)
+{
+	for (size_t i = 0; i < COUNT(check_kinds); i++)
+		if (!strcmp(check_kinds[i], name))
+			return i;
+	return -EINVAL;
+}
