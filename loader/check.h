@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The check engine: owns time, retries, rise and fall, jitter and reporting. A kind of check is one file
- * (check_tcp.c, ...) that starts, and later calls check_done() exactly once with a reason from
+ * (check_tcp.c, ...) that starts, and then calls check_done() exactly once with a reason from
  * the enum. Kinds know nothing of retries or pools; the engine knows nothing of maps.
  */
 #ifndef LB_CHECK_H
@@ -42,14 +42,18 @@ struct check_status {
 };
 
 /* verdict(arg, id, health, reason): rise or fall was reached, or a fresh target had its first
- * result. It is called only for a change. */
+ * result (called then even when health is what the pool had: the reason is news). Else it is called only
+ * for a change, always from the event loop, and may call anything here, checks_close() too. */
 int checks_open(sd_event *event,
 		void (*verdict)(void *arg, int id, enum backend_health health, const char *reason),
 		void *arg, struct checks **out);
 void checks_close(struct checks *checks);
 /* Starts or changes the checks of backend id; target->conf.kind CHECK_NONE stops them. health is what
- * the pool believes now. fresh: nobody knows yet, the first result decides at once (it is run
- * without delay); else rise and fall count from health. 0 or -errno. */
+ * the pool believes now. fresh: nobody knows yet, the first result decides at once; else
+ * rise and fall count from health. The first check starts without delay, or, when many targets
+ * come together, one a millisecond. The same target again, not fresh or still without a first result,
+ * leaves a running check and its counts alone. 0, -EINVAL (id, port), -ENOTSUP (nobody has written this kind yet) or -ENOMEM: then
+ * the checks are as they were. */
 int checks_set(struct checks *checks, int id, const struct check_target *target,
 	       enum backend_health health, bool fresh);
 void checks_remove(struct checks *checks, int id);
@@ -59,11 +63,14 @@ bool checks_status(const struct checks *checks, int id, struct check_status *out
 struct check_run;
 struct check_kind_ops {
 	const char *name;
-	/* 0: started, check_done() will follow; -errno: the engine reports CHECK_INTERNAL. */
+	/* 0: started, check_done() will follow, or was called already, from within start();
+	 * -errno: nothing was started, the engine reports CHECK_INTERNAL. */
 	int (*start)(struct check_run *run);
-	/* Deadline passed or target removed: release everything; do not call check_done(). */
+	/* Deadline passed or target changed or removed: release everything; do not call check_done(). */
 	void (*cancel)(struct check_run *run);
 };
+/* text: "connection refused"; NULL: the result's own name. Release everything first and do not touch
+ * run after it: the target may be gone. */
 void check_done(struct check_run *run, enum check_result result, const char *text);
 sd_event *check_run_event(struct check_run *run);
 const struct check_target *check_run_target(struct check_run *run);
@@ -71,5 +78,17 @@ void check_run_set_data(struct check_run *run, void *data);
 void *check_run_data(struct check_run *run);
 
 extern const struct check_kind_ops check_tcp_ops;
+
+/* Rise and fall of one target. Pure: apart from the engine, so that it is tested without a clock. */
+struct check_tally {
+	enum backend_health health;	/* what is believed now */
+	enum backend_health nearest;	/* of the results counted, the one that is closest to health */
+	__u32 count;			/* consecutive results on the same side of health */
+	bool worse;			/* which side that is */
+	bool fresh;			/* nothing is believed: the next result decides */
+};
+/* Counts one result. True: decided, tally->health is the verdict. Going down to BUSY and further to DOWN
+ * takes fall results each as bad as that; a mixed run goes as far as all of its results agree. */
+bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall);
 
 #endif
