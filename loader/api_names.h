@@ -11,7 +11,7 @@
  *
  *   GET    /v1/status
  *   GET    /v1/services
- *   POST   /v1/services            {name, vip: [..], ports: [..], mode?, scheduler?, refuse?}
+ *   POST   /v1/services            {name, vip: [..], ports: [..], mode?, scheduler?, refuse?, check?}
  *   DELETE /v1/services/NAME
  *   GET    /v1/backends
  *   POST   /v1/backends            {name, address, service?, weight?, max_conns?}

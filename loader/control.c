@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * See control.h. A transaction: change a copy of the model by the pool's rules, put it in place, apply it;
+ * when that fails, put the old one back and apply that. The user gets one sentence either way.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "carry.h"
+#include "control_inner.h"
+#include "log.h"
+#include "num.h"
+#include "rst.h"
+#include "verdict.h"
+
+__u64 control_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+__attribute__((format(printf, 2, 3))) static void say_line(struct control_say *say, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(say->text, sizeof(say->text), fmt, args);
+	va_end(args);
+	log_info("%s", say->text);
+}
+
+/* --- opening ------------------------------------------------------------------------ */
+
+static bool has_flows(void *arg, int id)
+{
+	struct control *ctl = arg;
+
+	return sync_load(ctl->sync, id)->flows > 0;
+}
+
+static void lost_flows(void *arg, int id)
+{
+	struct control *ctl = arg;
+	struct lb_sweep sweep;
+
+	log_warn("backend %d: its service is gone, its %llu sessions are reset", id,
+		 (unsigned long long)sync_load(ctl->sync, id)->flows);
+	control_close_flows(ctl, id, true, 0, &sweep);
+}
+
+static void warn_line(const char *text)
+{
+	log_warn("%s", text);
+}
+
+/* The state file where it grew from the config as it is now; else the config, edited since. */
+static int read_config(struct control *ctl, struct lb_error *err)
+{
+	struct config *config = NULL, *state = NULL;
+	struct lb_error ignored;
+	char print[65];
+	int ret;
+
+	config_fingerprint(ctl->config_path, print);
+	ret = config_read(ctl->state_path, &state, warn_line, &ignored);
+	if (ret && ignored.code != LB_EXIT_NOT_FOUND)
+		log_warn("state file left out: %s", ignored.text);
+	if (!ret && strcmp(state->based_on, print) == 0) {
+		ctl->config = state;
+		return 0;
+	}
+	if (!ret)
+		log_info("config \"%s\" was edited: changes made at run time before that are dropped", ctl->config_path);
+	config_free(state);
+	ret = config_read(ctl->config_path, &config, warn_line, err);
+	if (ret && err->code == LB_EXIT_NOT_FOUND) {
+		log_info("no config \"%s\": starting empty, \"lbctl\" fills in", ctl->config_path);
+		ret = config_new(&config) ? lb_error(err, LB_EXIT_FAILED, "out of memory") : 0;
+	}
+	if (ret)
+		return ret;
+	ctl->config = config;
+	return 0;
+}
+
+static int adopt(struct control *ctl)
+{
+	struct carry carry = { .has_flows = has_flows, .lost = lost_flows, .arg = ctl };
+	struct pool *old = pool_new();
+	int ret;
+
+	if (!old)
+		return -ENOMEM;
+	sync_read_pool(ctl->sync, old);
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		old->backends[id].changed_ns = ctl->started_ns;
+		strcpy(old->backends[id].reason, "as before the restart");
+	}
+	ret = carry_ids(old, ctl->config->pool, &carry);
+	for (int id = 1; id < LB_MAX_BACKENDS; id++)
+		ctl->be[id].fresh = !old->backends[id].used;
+	/* packets go on over these next hops while the kernel is asked about them anew */
+	for (int id = 1; id < LB_MAX_BACKENDS; id++)
+		if (ctl->config->pool->backends[id].used && old->backends[id].used)
+			sync_read_hop(ctl->sync, id, &ctl->extra[id].hop);
+	pool_free(old);
+	return ret;
+}
+
+static int set_paths(struct control *ctl, const struct control_paths *paths)
+{
+	int a = snprintf(ctl->config_path, PATH_MAX, "%s", paths->config);
+	int b = snprintf(ctl->state_path, PATH_MAX, "%s/state.yaml", paths->state_dir);
+	int c = snprintf(ctl->addresses_path, PATH_MAX, "%s/addresses", paths->state_dir);
+
+	return a >= PATH_MAX || b >= PATH_MAX || c >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* Puts the new program behind the links of the interfaces that the config names. */
+static void attach_all(struct control *ctl)
+{
+	for (size_t i = 0; i < ctl->config->interfaces_n; i++) {
+		const struct config_interface *ci = &ctl->config->interfaces[i];
+		struct lb_error err;
+		bool native;
+
+		if (datapath_attach(ctl->dp, ci->name, ci->mode, &native, &err))
+			log_err("%s", err.text);
+		else
+			log_info("attached to %s (%s)", ci->name, native ? "native" : "generic");
+	}
+}
+
+int control_open(sd_event *event, const struct control_paths *paths, struct control **out, struct lb_error *err)
+{
+	struct control *ctl = calloc(1, sizeof(*ctl));
+	struct datapath_options opt = { .bpffs = paths->bpffs, .discard_state = paths->discard_state };
+	int ret;
+
+	if (!ctl)
+		return lb_error(err, LB_EXIT_FAILED, "out of memory");
+	ctl->event = event;
+	ctl->rst_fd = -1;
+	ctl->started_ns = control_now_ns();
+	if (set_paths(ctl, paths)) {
+		ret = lb_error(err, LB_EXIT_USAGE, "a path is longer than %d bytes", PATH_MAX);
+		goto out;
+	}
+	ret = read_config(ctl, err);
+	if (ret)
+		goto out;
+	ctl->manage_vips = paths->manage_vips && ctl->config->manage_vips;
+	opt.flows = ctl->config->flows;
+	opt.hash_seed = ctl->config->hash_seed;
+	opt.half_open_ns = ctl->config->half_open_ms * 1000000;
+	ret = datapath_open(&opt, &ctl->dp, err);
+	if (ret)
+		goto out;
+	ctl->adopted = datapath_adopted(ctl->dp);
+	ctl->rst_fd = rst_socket();
+	if (ctl->rst_fd < 0)
+		log_warn("no packet socket (%s): sessions that are ended are told only when they speak next",
+			 strerror(-ctl->rst_fd));
+	ret = sync_open(ctl->dp, &ctl->sync);
+	ret = ret ? ret : nexthops_open(event, control_refresh_hops, ctl, &ctl->nexthops);
+	ret = ret ? ret : checks_open(event, control_verdict, ctl, &ctl->checks);
+	ret = ret ? ret : control_upkeep_open(ctl);
+	ret = ret ? ret : adopt(ctl);
+	if (ret) {
+		ret = lb_error(err, LB_EXIT_FAILED, "cannot start: %s", strerror(-ret));
+		goto out;
+	}
+	control_addresses_load(ctl);
+	ret = control_apply(ctl, err);
+	if (ret)
+		goto out;
+	attach_all(ctl);
+	control_addresses_apply(ctl);
+	*out = ctl;
+	return 0;
+out:
+	control_close(ctl);
+	return ret;
+}
+
+void control_close(struct control *ctl)
+{
+	if (!ctl)
+		return;
+	control_upkeep_close(ctl);
+	checks_close(ctl->checks);
+	nexthops_close(ctl->nexthops);
+	sync_close(ctl->sync);
+	datapath_close(ctl->dp);
+	config_free(ctl->config);
+	if (ctl->rst_fd >= 0)
+		close(ctl->rst_fd);
+	free(ctl);
+}
+
+const struct config *control_config(const struct control *ctl)
+{
+	return ctl->config;
+}
+
+/* --- the frame of every change of the model -------------------------------------------- */
+
+static int begin(struct control *ctl, struct pool **before, struct lb_error *err)
+{
+	*before = pool_new();
+	if (!*before)
+		return lb_error(err, LB_EXIT_FAILED, "out of memory");
+	memcpy(*before, ctl->config->pool, sizeof(**before));
+	return 0;
+}
+
+/* ret: what the change said. Applies it, or puts the old model back. */
+static int finish_change(struct control *ctl, struct pool *before, int ret, struct lb_error *err)
+{
+	struct lb_error again;
+
+	if (ret >= 0)
+		ret = control_apply(ctl, err);
+	if (ret < 0) {
+		memcpy(ctl->config->pool, before, sizeof(*before));
+		control_apply(ctl, &again);
+	}
+	pool_free(before);
+	return ret < 0 ? ret : 0;
+}
+
+/* --- services ---------------------------------------------------------------------------- */
+
+int control_service_add(struct control *ctl, const struct service_spec *spec, struct control_say *say,
+			struct lb_error *err)
+{
+	struct pool *before;
+	char text[ADDR_STRLEN], ports[80] = "", vips[100] = "";
+	const struct service *svc;
+	int ret, index;
+
+	if (begin(ctl, &before, err))
+		return -ENOMEM;
+	index = pool_service_add(ctl->config->pool, spec, err);
+	ret = finish_change(ctl, before, index, err);
+	if (ret)
+		return ret;
+	svc = &ctl->config->pool->services[index];
+	for (int f = 0; f < 2; f++)
+		if (svc->has_vip[f])
+			snprintf(vips + strlen(vips), sizeof(vips) - strlen(vips), "%s%s", vips[0] ? ", " : "",
+				 addr_to_str(&svc->vip[f], text));
+	for (__u32 p = 0; p < svc->ports_n; p++)
+		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%u", p ? "," : "", svc->ports[p]);
+	say_line(say, "service %s added: %s port %s, %s, %s; now add backends", svc->name, vips, ports,
+		 mode_to_str(svc->mode), scheduler_to_str(svc->scheduler));
+	control_save_state(ctl, say);
+	return 0;
+}
+
+int control_service_remove(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err)
+{
+	struct pool *before;
+	int ret;
+
+	if (begin(ctl, &before, err))
+		return -ENOMEM;
+	ret = pool_service_remove(ctl->config->pool, name, err);
+	ret = finish_change(ctl, before, ret, err);
+	if (ret)
+		return ret;
+	say_line(say, "service %s removed", name);
+	control_save_state(ctl, say);
+	return 0;
+}
+
+/* --- backends ------------------------------------------------------------------------------ */
+
+int control_backend_add(struct control *ctl, const struct backend_spec *spec, struct control_say *say,
+			struct lb_error *err)
+{
+	char text[ADDR_STRLEN];
+	const struct backend *be;
+	struct pool *before;
+	int ret, id;
+
+	if (begin(ctl, &before, err))
+		return -ENOMEM;
+	id = pool_backend_add(ctl->config->pool, spec, control_now_ns(), err);
+	if (id > 0) {
+		if (!before->backends[id].used)
+			sync_clear_backend(ctl->sync, id);
+		memset(&ctl->be[id], 0, sizeof(ctl->be[id]));
+		ctl->be[id].fresh = true;
+	}
+	ret = finish_change(ctl, before, id, err);
+	if (ret)
+		return ret;
+	be = &ctl->config->pool->backends[id];
+	say_line(say, "%s added to %s at %s, weight %u%s", be->name, ctl->config->pool->services[be->service].name,
+		 addr_to_str(&be->address, text), be->weight,
+		 be->health == HEALTH_UP ? "" : "; takes sessions once its first check succeeds");
+	control_save_state(ctl, say);
+	return 0;
+}
+
+int control_backend_set(struct control *ctl, const char *name, const char *weight, const char *max_conns,
+			struct control_say *say, struct lb_error *err)
+{
+	const struct backend *be;
+	struct pool *before;
+	int ret, id;
+
+	if (begin(ctl, &before, err))
+		return -ENOMEM;
+	id = pool_backend_set(ctl->config->pool, name, weight, max_conns, err);
+	ret = finish_change(ctl, before, id, err);
+	if (ret)
+		return ret;
+	be = &ctl->config->pool->backends[id];
+	if (be->max_flows)
+		say_line(say, "%s: weight %u, at most %u sessions", name, be->weight, be->max_flows);
+	else
+		say_line(say, "%s: weight %u, no cap on sessions", name, be->weight);
+	control_save_state(ctl, say);
+	return 0;
+}
+
+static int change_admin(struct control *ctl, const char *name, enum backend_admin admin, __u64 deadline_ms,
+			struct lb_error *err)
+{
+	__u64 now = control_now_ns();
+	struct pool *before;
+	int ret, id;
+
+	if (begin(ctl, &before, err))
+		return -ENOMEM;
+	id = pool_backend_admin(ctl->config->pool, name, admin, now, "by lbctl", err);
+	if (id > 0)
+		ctl->config->pool->backends[id].deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
+	ret = finish_change(ctl, before, id, err);
+	return ret ? ret : id;
+}
+
+static void say_leaving(struct control *ctl, int id, const char *verb, struct control_say *say)
+{
+	const struct backend *be = &ctl->config->pool->backends[id];
+	unsigned long long flows = sync_load(ctl->sync, id)->flows;
+	char names[200];
+
+	pool_eligible_names(ctl->config->pool, be->service, id, names, sizeof(names));
+	if (strcmp(names, "none") == 0)
+		say_line(say, "%s %s: %llu flows stay; no other backend of %s takes new ones", be->name, verb, flows,
+			 ctl->config->pool->services[be->service].name);
+	else
+		say_line(say, "%s %s: %llu flows stay, new ones go to %s", be->name, verb, flows, names);
+}
+
+int control_backend_drain(struct control *ctl, const char *name, __u64 deadline_ms, struct control_say *say,
+			  struct lb_error *err)
+{
+	int id = change_admin(ctl, name, ADMIN_DRAIN, deadline_ms, err);
+
+	if (id < 0)
+		return id;
+	say_leaving(ctl, id, "drains", say);
+	control_save_state(ctl, say);
+	return 0;
+}
+
+int control_backend_enable(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err)
+{
+	int id = change_admin(ctl, name, ADMIN_ENABLED, 0, err);
+
+	if (id < 0)
+		return id;
+	if (backend_is_eligible(&ctl->config->pool->backends[id]))
+		say_line(say, "%s takes new flows again", name);
+	else
+		say_line(say, "%s is enabled; takes new flows once its checks succeed (%s)", name,
+			 ctl->config->pool->backends[id].reason);
+	control_save_state(ctl, say);
+	return 0;
+}
+
+int control_backend_remove(struct control *ctl, const char *name, bool now, struct control_say *say,
+			   struct lb_error *err)
+{
+	struct lb_sweep sweep = {};
+	int id = change_admin(ctl, name, ADMIN_REMOVED, 0, err);
+
+	if (id < 0)
+		return id;
+	if (now) {
+		control_close_flows(ctl, id, true, 0, &sweep);
+		say_line(say, "%s removed: %llu flows reset, %llu of them while a reply was owed", name,
+			 (unsigned long long)sweep.closed, (unsigned long long)sweep.at_risk);
+	} else {
+		say_leaving(ctl, id, "removed", say);
+	}
+	control_save_state(ctl, say);
+	return 0;
+}
+
+/* --- interfaces ------------------------------------------------------------------------------- */
+
+static struct config_interface *find_interface(struct control *ctl, const char *ifname)
+{
+	for (size_t i = 0; i < ctl->config->interfaces_n; i++)
+		if (strcmp(ctl->config->interfaces[i].name, ifname) == 0)
+			return &ctl->config->interfaces[i];
+	return NULL;
+}
+
+int control_attach(struct control *ctl, const char *ifname, enum xdp_mode mode, struct control_say *say,
+		   struct lb_error *err)
+{
+	struct config_interface *ci = find_interface(ctl, ifname);
+	struct datapath_link link;
+	bool native;
+	int ret;
+
+	if (!*ifname || strlen(ifname) >= IF_NAMESIZE)
+		return lb_error(err, LB_EXIT_USAGE, "interface name \"%.40s\" is not 1-%d characters", ifname, IF_NAMESIZE - 1);
+	datapath_link(ctl->dp, ifname, &link);
+	if (link.attached && mode != XDP_MODE_AUTO && link.native != (mode == XDP_MODE_NATIVE))
+		return lb_error(err, LB_EXIT_CONFLICT, "%s: attached in %s mode already: \"lbctl detach %s\" first", ifname,
+				link.native ? "native" : "generic", ifname);
+	if (!ci && ctl->config->interfaces_n == CONFIG_MAX_INTERFACES)
+		return lb_error(err, LB_EXIT_CONFLICT, "%d interfaces are attached already, the most there can be",
+				CONFIG_MAX_INTERFACES);
+	ret = datapath_attach(ctl->dp, ifname, mode, &native, err);
+	if (ret)
+		return ret;
+	if (!ci) {
+		ci = &ctl->config->interfaces[ctl->config->interfaces_n++];
+		snprintf(ci->name, sizeof(ci->name), "%s", ifname);
+	}
+	ci->mode = mode;
+	control_addresses_apply(ctl);
+	if (native)
+		say_line(say, "attached to %s, native mode", ifname);
+	else
+		say_line(say, "attached to %s, generic mode%s", ifname,
+			 mode == XDP_MODE_AUTO ? ": its driver has no native XDP, so this is slower" : "");
+	control_save_state(ctl, say);
+	return 0;
+}
+
+int control_detach(struct control *ctl, const char *ifname, struct control_say *say, struct lb_error *err)
+{
+	struct config_interface *ci = find_interface(ctl, ifname), *last;
+	int ret = datapath_detach(ctl->dp, ifname, err);
+
+	/* the link may be gone with its interface: then only the entry is left to take out */
+	if (ret && !ci)
+		return ret;
+	if (ci) {
+		last = &ctl->config->interfaces[--ctl->config->interfaces_n];
+		*ci = *last;
+	}
+	control_addresses_apply(ctl);
+	say_line(say, "detached from %s: packets go up the stack again", ifname);
+	control_save_state(ctl, say);
+	return 0;
+}
+
+/* --- config ------------------------------------------------------------------------------------ */
+
+static void say_reload(const struct control *ctl, const struct pool *was, struct control_say *say)
+{
+	const struct pool *is = ctl->config->pool;
+	int added = 0, removed = 0, changed = 0;
+
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		const struct backend *a = &was->backends[id], *b = &is->backends[id];
+		bool old = a->used && a->admin != ADMIN_REMOVED, new = b->used && b->admin != ADMIN_REMOVED;
+
+		added += !old && new;
+		removed += old && !new;
+		changed += old && new && (a->weight != b->weight || a->max_flows != b->max_flows || a->admin != b->admin ||
+					  strcmp(a->name, b->name) != 0);
+	}
+	say_line(say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
+}
+
+int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err)
+{
+	struct carry carry = { .has_flows = has_flows, .lost = lost_flows, .arg = ctl };
+	struct config *next = NULL, *was = ctl->config;
+	int ret = config_read(ctl->config_path, &next, warn_line, err);
+
+	if (ret)
+		return ret;
+	if (carry_ids(was->pool, next->pool, &carry)) {
+		config_free(next);
+		return lb_error(err, LB_EXIT_FAILED, "out of memory");
+	}
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		if (!next->pool->backends[id].used || was->pool->backends[id].used)
+			continue;
+		sync_clear_backend(ctl->sync, id);
+		memset(&ctl->be[id], 0, sizeof(ctl->be[id]));
+		ctl->be[id].fresh = true;
+	}
+	/* an interface that the file does not name stays attached: only "detach" may cut the traffic */
+	if (!next->interfaces_n) {
+		memcpy(next->interfaces, was->interfaces, sizeof(next->interfaces));
+		next->interfaces_n = was->interfaces_n;
+	}
+	ctl->config = next;
+	ret = control_apply(ctl, err);
+	if (ret) {
+		struct lb_error again;
+
+		ctl->config = was;
+		control_apply(ctl, &again);
+		config_free(next);
+		return ret;
+	}
+	attach_all(ctl);
+	control_addresses_apply(ctl);
+	say_reload(ctl, was->pool, say);
+	config_free(was);
+	control_save_state(ctl, say);
+	return 0;
+}
+
+int control_save(struct control *ctl, struct control_say *say, struct lb_error *err)
+{
+	char backup[PATH_MAX + 8];
+	int ret;
+
+	/* the administrator's comments are in the old file, and stay there */
+	snprintf(backup, sizeof(backup), "%s.bak", ctl->config_path);
+	unlink(backup);
+	if (link(ctl->config_path, backup) == -1)
+		backup[0] = '\0';
+	ret = config_write(ctl->config_path, ctl->config, "written by \"lbctl save\"", err);
+	if (ret)
+		return ret;
+	if (backup[0])
+		say_line(say, "saved to %s; the file before that is %s", ctl->config_path, backup);
+	else
+		say_line(say, "saved to %s", ctl->config_path);
+	control_save_state(ctl, say);
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files behind control.h share: the daemon's whole state, and the steps that a transaction is
+ * made of. Included by control*.c only.
+ */
+#ifndef LB_CONTROL_INNER_H
+#define LB_CONTROL_INNER_H
+
+#include <limits.h>
+#include "control.h"
+#include "datapath.h"
+#include "nexthop.h"
+#include "sync.h"
+
+#define CONTROL_MAX_ADDRESSES 64
+
+/* A VIP that lbd has put on an interface, and so may take away. */
+struct control_address {
+	char ifname[IF_NAMESIZE];
+	struct lb_addr addr;
+	__u8 announce;			/* announcements still to send */
+};
+
+struct control_backend {
+	__u64 up_since_ns;		/* start of the slow start; 0: none runs */
+	__u64 replies, reply_ns_total;	/* as of the last tick */
+	double reply_ewma_ns;		/* 0: unknown */
+	bool fresh;			/* its first check decides */
+	bool has_hop;			/* the kernel keeps hop_of resolved for us */
+	struct lb_addr hop_of;
+};
+
+struct control {
+	sd_event *event;
+	struct config *config;
+	struct datapath *dp;
+	struct sync *sync;
+	struct nexthops *nexthops;
+	struct checks *checks;
+	struct ring_buffer *events;
+	sd_event_source *tick, *sweep, *ring;
+	struct sync_backend extra[LB_MAX_BACKENDS];
+	struct control_backend be[LB_MAX_BACKENDS];
+	struct control_address addresses[CONTROL_MAX_ADDRESSES];
+	size_t addresses_n;
+	char config_path[PATH_MAX], state_path[PATH_MAX], addresses_path[PATH_MAX];
+	bool manage_vips;
+	bool adopted;
+	int rst_fd;
+	__u64 started_ns, ticks;
+};
+
+__u64 control_now_ns(void);
+
+/* control_apply.c: the model has changed, everything else follows. */
+int control_apply(struct control *ctl, struct lb_error *err);
+void control_apply_checks(struct control *ctl);
+/* Looks all next hops up again and pushes what changed. */
+void control_refresh_hops(void *arg);
+/* Writes the state file; the error goes to the log and into say. */
+void control_save_state(struct control *ctl, struct control_say *say);
+void control_verdict(void *arg, int id, enum backend_health health, const char *reason);
+
+/* control_addresses.c: VIPs on interfaces. */
+void control_addresses_load(struct control *ctl);
+void control_addresses_apply(struct control *ctl);
+void control_addresses_announce(struct control *ctl);
+
+/* control_upkeep.c: what time brings. */
+int control_upkeep_open(struct control *ctl);
+void control_upkeep_close(struct control *ctl);
+__u32 control_weight(const struct control *ctl, int id, __u64 now_ns);
+/* Ends flows of a backend: force also those that wait for a reply. Fills what is left. */
+int control_close_flows(struct control *ctl, int id, bool force, __u64 idle_ns, struct lb_sweep *out);
+
+#endif

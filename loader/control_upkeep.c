@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What time brings: recent reply times ten times a second, slow starts, drains and their deadlines, the sweep of
+ * expired flows, and the RSTs for what has been ended. While no daemon runs none of this happens, and
+ * packets are forwarded all the same.
+ */
+#include <bpf/libbpf.h>
+#include <endian.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "control_inner.h"
+#include "log.h"
+#include "rst.h"
+
+#define TICK_US		100000ULL
+#define TICKS_A_SECOND	10
+#define SWEEP_US	5000000ULL
+#define WEIGHT_UNIT	16	/* of LB's effective weights: a weight of 1 can still ramp */
+#define EWMA_SHARE	0.05	/* one reply's share in the recent reply time */
+#define DECAY_A_TICK	0.005	/* towards the others' mean, while nothing is heard: half of it in 14 s */
+
+/* --- ended flows: both sides are told ----------------------------------------------- */
+
+static void vip_of(const struct pool *pool, __u16 vip_id, struct lb_addr *out)
+{
+	for (int i = 0; i < POOL_MAX_SERVICES; i++)
+		for (int f = 0; pool->services[i].used && f < 2; f++)
+			if (pool->services[i].has_vip[f] && pool->services[i].vip_id[f] == vip_id)
+				*out = pool->services[i].vip[f];
+}
+
+static void send_one(const struct control *ctl, int ifindex, const struct rst_end *end)
+{
+	__u8 frame[RST_FRAME_LEN];
+	int ret = rst_send(ctl->rst_fd, ifindex, frame, rst_build(end, frame));
+
+	if (ret)
+		log_debug("RST not sent on interface %d: %s", ifindex, strerror(-ret));
+}
+
+static void tell_both(struct control *ctl, const struct lb_flow_key *key, const struct lb_flow *flow)
+{
+	const struct lb_backend *line = &datapath_maps(ctl->dp)->backends[flow->backend];
+	struct rst_end client = {
+		.dst = key->client, .src_port = htobe16(key->port), .dst_port = htobe16(key->client_port),
+		.seq = flow->client_ack, .ack = flow->client_next,
+	};
+	struct rst_end server = {
+		.src = key->client, .src_port = htobe16(key->client_port), .dst_port = htobe16(key->port),
+		.seq = flow->client_next, .ack = flow->client_ack,
+	};
+
+	vip_of(ctl->config->pool, key->vip_id, &client.src);
+	memcpy(client.dst_mac, flow->client_mac, 6);
+	memcpy(client.src_mac, flow->local_mac, 6);
+	send_one(ctl, flow->ifindex, &client);
+	if (!(line->flags & LB_BACKEND_RESOLVED))
+		return;
+	server.dst = line->mode == LB_MODE_NAT ? line->address : client.src;
+	memcpy(server.dst_mac, line->dst_mac, 6);
+	memcpy(server.src_mac, line->src_mac, 6);
+	send_one(ctl, line->ifindex, &server);
+}
+
+static int on_event(void *arg, void *data, size_t len)
+{
+	const struct lb_event *event = data;
+	struct control *ctl = arg;
+
+	if (len >= sizeof(*event) && event->kind == LB_EVENT_RESET && ctl->rst_fd >= 0)
+		tell_both(ctl, &event->key, &event->flow);
+	return 0;
+}
+
+static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	struct control *ctl = arg;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	ring_buffer__consume(ctl->events);
+	return 0;
+}
+
+/* --- sweeping ------------------------------------------------------------------------ */
+
+static void sweep_limits(const struct control *ctl, struct lb_sweep *arg)
+{
+	const struct config *c = ctl->config;
+
+	*arg = (struct lb_sweep) {
+		.idle_ns = c->idle_ms * 1000000,
+		.fin_ns = c->fin_ms * 1000000,
+		.rst_ns = c->rst_ms * 1000000,
+		.half_open_ns = c->half_open_ms * 1000000,
+	};
+}
+
+/* Again for as long as the ring buffer filled up on the way. */
+static int sweep(struct control *ctl, struct lb_sweep *arg)
+{
+	struct lb_sweep in = *arg, total = *arg;
+	int ret;
+
+	do {
+		*arg = in;
+		ret = datapath_sweep(ctl->dp, arg);
+		if (ret) {
+			log_err("sweep: %s", strerror(-ret));
+			return ret;
+		}
+		ring_buffer__consume(ctl->events);
+		total.expired += arg->expired;
+		total.closed += arg->closed;
+		total.at_risk += arg->at_risk;
+	} while (arg->more);
+	arg->expired = total.expired;
+	arg->closed = total.closed;
+	arg->at_risk = total.at_risk;
+	return 0;
+}
+
+int control_close_flows(struct control *ctl, int id, bool force, __u64 idle_ns, struct lb_sweep *out)
+{
+	sweep_limits(ctl, out);
+	out->close_backend = id;
+	out->close_force = force;
+	out->close_idle_ns = idle_ns;
+	return sweep(ctl, out);
+}
+
+static int rearm(sd_event_source *source, __u64 after_us)
+{
+	uint64_t now;
+
+	sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
+	sd_event_source_set_time(source, now + after_us);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void warn_when_filling(const struct control *ctl)
+{
+	static bool warned;
+	__u64 entries, limit;
+
+	sync_flow_counts(ctl->sync, &entries, &limit);
+	if (entries > limit / 100 * 80 && !warned)
+		log_warn("flow table: %llu of %llu entries used: new connections are refused when it is full; raise \"flows\"",
+			 (unsigned long long)entries, (unsigned long long)limit);
+	warned = entries > limit / 100 * 80;
+}
+
+static int on_sweep(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct control *ctl = arg;
+	struct lb_sweep limits;
+
+	(void)usec;
+	sweep_limits(ctl, &limits);
+	sweep(ctl, &limits);
+	warn_when_filling(ctl);
+	return rearm(source, SWEEP_US);
+}
+
+/* --- drains ------------------------------------------------------------------------------ */
+
+/* Once a second. A drained session is closed when it is the client's turn and has been for a while: nothing is
+ * lost then. One that waits for a reply is let be until the deadline. */
+static void drain_step(struct control *ctl, int id, __u64 now)
+{
+	struct backend *be = &ctl->config->pool->backends[id];
+	bool late = be->deadline_ns && now >= be->deadline_ns;
+	struct lb_sweep left;
+
+	if (!sync_load(ctl->sync, id)->flows)
+		return;
+	if (control_close_flows(ctl, id, late, ctl->config->drain_idle_ms * 1000000, &left))
+		return;
+	if (left.closed)
+		log_info("%s: %llu idle sessions closed; %llu sessions left, %llu in transaction, longest %llu s", be->name,
+			 (unsigned long long)left.closed, (unsigned long long)(left.open - left.closed),
+			 (unsigned long long)left.owing, (unsigned long long)(left.longest_ns / 1000000000));
+}
+
+static void second(struct control *ctl, __u64 now)
+{
+	struct pool *pool = ctl->config->pool;
+	bool gone = false, ramping = false;
+
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		struct backend *be = &pool->backends[id];
+		__u32 weight;
+
+		if (!be->used)
+			continue;
+		if (be->admin == ADMIN_DRAIN)
+			drain_step(ctl, id, now);
+		if (be->admin == ADMIN_REMOVED && !sync_load(ctl->sync, id)->flows) {
+			log_info("%s: its last session has ended", be->name);
+			pool_backend_forget(pool, id);
+			gone = true;
+			continue;
+		}
+		weight = control_weight(ctl, id, now);
+		ramping = ramping || weight != ctl->extra[id].weight;
+		ctl->extra[id].weight = weight;
+	}
+	if (gone)
+		control_apply(ctl, &(struct lb_error) {});
+	else if (ramping)
+		sync_push(ctl->sync, pool, ctl->extra);
+	control_addresses_announce(ctl);
+}
+
+/* --- reply times ---------------------------------------------------------------------------- */
+
+__u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
+{
+	const struct backend *be = &ctl->config->pool->backends[id];
+	__u64 full = (__u64)be->weight * WEIGHT_UNIT, since = ctl->be[id].up_since_ns, ramp;
+	__u64 ramp_ns = ctl->config->slow_start_ms * 1000000;
+
+	if (!since || now_ns - since >= ramp_ns)
+		return full;
+	ramp = full * ((now_ns - since) / 1000000) / (ramp_ns / 1000000);
+	return ramp ? ramp : 1;
+}
+
+static void read_replies(struct control *ctl, int id)
+{
+	const struct lb_load *load = sync_load(ctl->sync, id);
+	struct control_backend *be = &ctl->be[id];
+	__u64 n = load->replies_total - be->replies, ns = load->reply_ns_total - be->reply_ns_total;
+	double mean, keep;
+
+	if (!n)
+		return;
+	be->replies = load->replies_total;
+	be->reply_ns_total = load->reply_ns_total;
+	mean = (double)ns / n;
+	keep = be->reply_ewma_ns > 0 ? pow(1 - EWMA_SHARE, n) : 0;
+	be->reply_ewma_ns = be->reply_ewma_ns * keep + mean * (1 - keep);
+}
+
+/* Mean over the backends of one service that are known; 0 when none is. */
+static double service_mean(const struct control *ctl, int service)
+{
+	double sum = 0;
+	int n = 0;
+
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		const struct backend *be = &ctl->config->pool->backends[id];
+
+		if (be->used && be->service == service && ctl->be[id].reply_ewma_ns > 0) {
+			sum += ctl->be[id].reply_ewma_ns;
+			n++;
+		}
+	}
+	return n ? sum / n : 0;
+}
+
+/* A backend that nobody hears of drifts towards the mean, so that a slow past does not keep it empty for ever. */
+static void refresh_reply_times(struct control *ctl)
+{
+	const struct pool *pool = ctl->config->pool;
+	double mean[POOL_MAX_SERVICES];
+
+	for (int id = 1; id < LB_MAX_BACKENDS; id++)
+		if (pool->backends[id].used)
+			read_replies(ctl, id);
+	for (int i = 0; i < POOL_MAX_SERVICES; i++)
+		mean[i] = pool->services[i].used ? service_mean(ctl, i) : 0;
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		const struct backend *be = &pool->backends[id];
+		struct control_backend *cb = &ctl->be[id];
+
+		if (!be->used)
+			continue;
+		if (cb->reply_ewma_ns <= 0)
+			ctl->extra[id].reply_ns = mean[be->service];
+		else if (sync_load(ctl->sync, id)->inflight == 0)
+			cb->reply_ewma_ns += (mean[be->service] - cb->reply_ewma_ns) * DECAY_A_TICK;
+		if (cb->reply_ewma_ns > 0)
+			ctl->extra[id].reply_ns = cb->reply_ewma_ns;
+		sync_touch(ctl->sync, pool, id, ctl->extra);
+	}
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct control *ctl = arg;
+
+	(void)usec;
+	refresh_reply_times(ctl);
+	if (++ctl->ticks % TICKS_A_SECOND == 0)
+		second(ctl, control_now_ns());
+	return rearm(source, TICK_US);
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+int control_upkeep_open(struct control *ctl)
+{
+	int ret;
+
+	ctl->events = ring_buffer__new(datapath_maps(ctl->dp)->events, on_event, ctl, NULL);
+	if (!ctl->events)
+		return -errno;
+	ret = sd_event_add_io(ctl->event, &ctl->ring, ring_buffer__epoll_fd(ctl->events), EPOLLIN, on_ring, ctl);
+	if (ret < 0)
+		return ret;
+	ret = sd_event_add_time_relative(ctl->event, &ctl->tick, CLOCK_MONOTONIC, TICK_US, 10000, on_tick, ctl);
+	if (ret < 0)
+		return ret;
+	ret = sd_event_add_time_relative(ctl->event, &ctl->sweep, CLOCK_MONOTONIC, SWEEP_US, 100000, on_sweep, ctl);
+	return ret < 0 ? ret : 0;
+}
+
+void control_upkeep_close(struct control *ctl)
+{
+	sd_event_source_disable_unref(ctl->tick);
+	sd_event_source_disable_unref(ctl->sweep);
+	sd_event_source_disable_unref(ctl->ring);
+	ring_buffer__free(ctl->events);
+}
