@@ -17,7 +17,7 @@ struct backend_reports {
 	size_t n;
 };
 
-static __u64 get_up(const struct backend_report *r)		{ return r->state == STATE_UP || r->state == STATE_BUSY; }
+static __u64 get_up(const struct backend_report *r)		{ return backend_is_eligible(r->be); }
 static __u64 get_weight(const struct backend_report *r)		{ return r->weight_now; }
 static __u64 get_conns(const struct backend_report *r)		{ return r->conns; }
 static __u64 get_inflight(const struct backend_report *r)	{ return r->inflight; }
@@ -34,7 +34,7 @@ static const struct family {
 	__u64 (*get)(const struct backend_report *r);
 } families[] = {
 	{ "mailxdp_backend_up", "gauge",
-	  "1 when the backend gets new sessions (state up or busy), else 0.", get_up },
+	  "1 when the backend may get new sessions, else 0.", get_up },
 	{ "mailxdp_backend_weight", "gauge", "Effective weight, slow start included.", get_weight },
 	{ "mailxdp_backend_current_sessions", "gauge", "Open sessions.", get_conns },
 	{ "mailxdp_backend_inflight", "gauge",

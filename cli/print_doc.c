@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's documents as people want to read them. A field that is missing or of another type
+ * shows as "-" or 0: an older or newer daemon is no reason to fail.
+ */
+#include <string.h>
+
+#include "../loader/api_names.h"
+#include "../loader/num.h"
+#include "../loader/verdict.h"
+#include "print.h"
+
+#define CELL 64
+
+static const char *get_str(const json_t *obj, const char *key)
+{
+	const char *text = json_string_value(json_object_get(obj, key));
+
+	return text ? text : "-";
+}
+
+static json_int_t get_int(const json_t *obj, const char *key)
+{
+	return json_integer_value(json_object_get(obj, key));
+}
+
+/* -1 when there is no number. */
+static json_int_t get_ms(const json_t *obj, const char *key)
+{
+	const json_t *value = json_object_get(obj, key);
+
+	return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+static void cell_human(struct print_table *table, json_int_t n)
+{
+	char buf[CELL];
+
+	print_cell(table, PRINT_PLAIN, "%s", num_to_human(n < 0 ? 0 : n, buf, sizeof(buf)));
+}
+
+static void cell_seconds(struct print_table *table, json_int_t s)
+{
+	char buf[CELL];
+
+	print_cell(table, PRINT_PLAIN, "%s", print_seconds(s, buf, sizeof(buf)));
+}
+
+static enum print_tint tint_of_state(const char *state)
+{
+	if (strcmp(state, "up") == 0)
+		return PRINT_GREEN;
+	if (strcmp(state, "down") == 0)
+		return PRINT_RED;
+	return PRINT_YELLOW;
+}
+
+/* "12", or "12/200" where only part of the whole counts. */
+static void cell_of(struct print_table *table, json_int_t part, json_int_t whole, bool show_whole)
+{
+	if (show_whole)
+		print_cell(table, PRINT_PLAIN, "%lld/%lld", (long long)part, (long long)whole);
+	else
+		print_cell(table, PRINT_PLAIN, "%lld", (long long)part);
+}
+
+static void cell_replies(struct print_table *table, const json_t *be)
+{
+	char p50[CELL], p99[CELL];
+
+	if (get_ms(be, "reply_p50_ms") < 0)
+		print_cell(table, PRINT_PLAIN, "-");
+	else
+		print_cell(table, PRINT_PLAIN, "%s/%s",
+			   print_ms(get_ms(be, "reply_p50_ms"), p50, sizeof(p50)),
+			   print_ms(get_ms(be, "reply_p99_ms"), p99, sizeof(p99)));
+}
+
+/* While all is well the last check, else the reason of the state. */
+static void cell_check(struct print_table *table, const json_t *be)
+{
+	const json_t *check = json_object_get(be, "check");
+	bool lost = json_is_false(json_object_get(be, "next_hop"));
+	const char *before = lost ? "no next hop; " : "";
+
+	if (strcmp(get_str(be, "state"), "up") != 0)
+		print_cell(table, PRINT_PLAIN, "%s%s", before, get_str(be, "reason"));
+	else if (json_is_object(check))
+		print_cell(table, PRINT_PLAIN, "%s%s %s, %.1f ms", before, get_str(check, "kind"),
+			   get_str(check, "result"), get_int(check, "duration_us") / 1000.0);
+	else
+		print_cell(table, PRINT_PLAIN, "%snot checked", before);
+}
+
+void print_backends(FILE *out, const json_t *doc)
+{
+	static const char *const heads[] = {
+		"NAME", "SERVICE", "ADDRESS", "STATE", ">WEIGHT", ">CONNS", ">INFLIGHT", ">SESSIONS", ">IN",
+		">OUT", ">REPLY p50/p99", ">BANNER p99", ">SINCE", "CHECK/REASON",
+	};
+	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
+	const json_t *backends = json_object_get(doc, "backends");
+	const json_t *be;
+	char buf[CELL];
+	size_t i;
+
+	if (json_array_size(backends) == 0) {
+		print_note("no backends yet: lbctl add NAME ADDRESS");
+		return;
+	}
+	json_array_foreach(backends, i, be) {
+		const char *state = get_str(be, "state");
+
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(be, "name"));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(be, "service"));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(be, "address"));
+		print_cell(&table, tint_of_state(state), "%s", state);
+		/* Slow start gives less than what was asked for. */
+		cell_of(&table, get_int(be, "weight_now"), get_int(be, "weight"),
+			strcmp(state, "up") == 0 && get_int(be, "weight_now") != get_int(be, "weight"));
+		cell_of(&table, get_int(be, "conns"), get_int(be, "max_conns"), get_int(be, "max_conns") > 0);
+		cell_human(&table, get_int(be, "inflight"));
+		cell_human(&table, get_int(be, "sessions_total"));
+		cell_human(&table, get_int(be, "bytes_in"));
+		cell_human(&table, get_int(be, "bytes_out"));
+		cell_replies(&table, be);
+		print_cell(&table, PRINT_PLAIN, "%s", print_ms(get_ms(be, "banner_p99_ms"), buf, sizeof(buf)));
+		cell_seconds(&table, get_int(be, "since_s"));
+		cell_check(&table, be);
+	}
+	print_table_end(&table, out);
+}
+
+/* "a, b, c" of an array of strings and numbers. */
+static const char *join(const json_t *list, char *buf, size_t len)
+{
+	const json_t *value;
+	size_t i, at = 0;
+
+	*buf = '\0';
+	json_array_foreach(list, i, value) {
+		const char *comma = i ? "," : "";
+
+		if (at >= len)
+			break;
+		if (json_is_string(value))
+			at += snprintf(buf + at, len - at, "%s%s", comma, json_string_value(value));
+		else
+			at += snprintf(buf + at, len - at, "%s%lld", comma,
+				       (long long)json_integer_value(value));
+	}
+	return *buf ? buf : "-";
+}
+
+void print_services(FILE *out, const json_t *doc)
+{
+	static const char *const heads[] = {
+		"NAME", "VIP", "PORTS", "MODE", "SCHEDULER", "REFUSE", "CHECK", ">BACKENDS", ">ELIGIBLE",
+	};
+	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
+	const json_t *services = json_object_get(doc, "services");
+	const json_t *svc;
+	char buf[256];
+	size_t i;
+
+	if (json_array_size(services) == 0) {
+		print_note("no services yet: lbctl service add NAME --vip ADDRESS --port 25,465,587");
+		return;
+	}
+	json_array_foreach(services, i, svc) {
+		json_int_t total = get_int(svc, "backends"), eligible = get_int(svc, "eligible");
+
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(svc, "name"));
+		print_cell(&table, PRINT_PLAIN, "%s", join(json_object_get(svc, "vip"), buf, sizeof(buf)));
+		print_cell(&table, PRINT_PLAIN, "%s", join(json_object_get(svc, "ports"), buf, sizeof(buf)));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(svc, "mode"));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(svc, "scheduler"));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(svc, "refuse"));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(json_object_get(svc, "check"), "kind"));
+		print_cell(&table, PRINT_PLAIN, "%lld", (long long)total);
+		print_cell(&table, eligible == 0 ? PRINT_RED : PRINT_PLAIN, "%lld", (long long)eligible);
+	}
+	print_table_end(&table, out);
+}
+
+static void cell_endpoint(struct print_table *table, const char *addr, json_int_t port)
+{
+	print_cell(table, PRINT_PLAIN, strchr(addr, ':') ? "[%s]:%lld" : "%s:%lld", addr, (long long)port);
+}
+
+void print_flows(FILE *out, const json_t *doc)
+{
+	static const char *const heads[] = {
+		"CLIENT", "VIP", "BACKEND", "STATE", "TURN", ">FOR", ">IDLE", ">AGE",
+	};
+	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
+	const json_t *flows = json_object_get(doc, "flows");
+	const json_t *flow;
+	size_t i;
+
+	if (json_array_size(flows) == 0) {
+		print_note("no flows: nobody is connected");
+		return;
+	}
+	json_array_foreach(flows, i, flow) {
+		const char *turn = get_str(flow, "turn");
+
+		cell_endpoint(&table, get_str(flow, "client"), get_int(flow, "client_port"));
+		cell_endpoint(&table, get_str(flow, "vip"), get_int(flow, "port"));
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(flow, "backend"));
+		print_cell(&table, PRINT_PLAIN, "%s", strcmp(turn, "-") == 0 ? get_str(flow, "state") : "open");
+		print_cell(&table, PRINT_PLAIN, "%s", turn);
+		if (strcmp(turn, "-") == 0)
+			print_cell(&table, PRINT_PLAIN, "-");
+		else
+			cell_seconds(&table, get_int(flow, "turn_for_s"));
+		cell_seconds(&table, get_int(flow, "idle_s"));
+		cell_seconds(&table, get_int(flow, "age_s"));
+	}
+	print_table_end(&table, out);
+	if (json_is_true(json_object_get(doc, "truncated")))
+		print_note("there are more: these are the first %zu, --limit N shows others",
+			   json_array_size(flows));
+}
+
+static void print_verdicts(FILE *out, json_t *verdicts)
+{
+	static const char *const heads[] = { "VERDICT", ">PACKETS", "MEANING" };
+	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
+	const json_t *count;
+	const char *name;
+
+	json_object_foreach(verdicts, name, count) {
+		int v = verdict_from_str(name);
+
+		if (json_integer_value(count) == 0)
+			continue;
+		print_cell(&table, PRINT_PLAIN, "%s", name);
+		print_cell(&table, PRINT_PLAIN, "%lld", (long long)json_integer_value(count));
+		print_cell(&table, PRINT_PLAIN, "%s", v < 0 ? "not known to this lbctl" : verdict_meaning(v));
+	}
+	if (table.n == 0)
+		print_note("no packets yet: lbctl status tells whether the program is attached");
+	else
+		print_table_end(&table, out);
+}
+
+void print_stats(FILE *out, const json_t *doc)
+{
+	static const char *const heads[] = {
+		"BACKEND", ">SESSIONS", ">REPLIES", ">PACKETS IN", ">PACKETS OUT", ">BYTES IN", ">BYTES OUT",
+		">REFUSED", ">RESETS", ">AT RISK", ">LONGEST p99",
+	};
+	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
+	const json_t *backends = json_object_get(doc, "backends");
+	char buf[CELL];
+	const json_t *be;
+	size_t i;
+
+	print_verdicts(out, json_object_get(doc, "verdicts"));
+	if (json_array_size(backends) == 0)
+		return;
+	fputc('\n', out);
+	json_array_foreach(backends, i, be) {
+		print_cell(&table, PRINT_PLAIN, "%s", get_str(be, "name"));
+		cell_human(&table, get_int(be, "sessions_total"));
+		cell_human(&table, get_int(be, "replies_total"));
+		cell_human(&table, get_int(be, "packets_in"));
+		cell_human(&table, get_int(be, "packets_out"));
+		cell_human(&table, get_int(be, "bytes_in"));
+		cell_human(&table, get_int(be, "bytes_out"));
+		cell_human(&table, get_int(be, "refused_total"));
+		cell_human(&table, get_int(be, "resets_total"));
+		cell_human(&table, get_int(be, "at_risk_total"));
+		print_cell(&table, PRINT_PLAIN, "%s", print_ms(get_ms(be, "longest_p99_ms"), buf, sizeof(buf)));
+	}
+	print_table_end(&table, out);
+}
+
+/* The prefix of a verdict is the outcome. */
+static const char *sum_verdicts(json_t *verdicts, const char *prefix, char *buf, size_t len)
+{
+	json_int_t sum = 0;
+	const json_t *count;
+	const char *name;
+
+	json_object_foreach(verdicts, name, count)
+		if (strncmp(name, prefix, strlen(prefix)) == 0)
+			sum += json_integer_value(count);
+	return num_to_human(sum, buf, len);
+}
+
+static void print_interfaces(FILE *out, const json_t *interfaces)
+{
+	const json_t *itf;
+	size_t i;
+
+	if (json_array_size(interfaces) == 0)
+		fprintf(out, "interface  none: lbctl attach IFACE\n");
+	json_array_foreach(interfaces, i, itf) {
+		const char *name = get_str(itf, "name");
+
+		if (json_is_true(json_object_get(itf, "attached")))
+			fprintf(out, "interface  %s, xdp %s, program %lld, link %lld\n", name, get_str(itf, "mode"),
+				(long long)get_int(itf, "prog_id"), (long long)get_int(itf, "link_id"));
+		else
+			fprintf(out, "interface  %s, NOT ATTACHED: lbctl attach %s\n", name, name);
+	}
+}
+
+void print_status(FILE *out, const json_t *doc)
+{
+	const json_t *backends = json_object_get(doc, "backends"), *flows = json_object_get(doc, "flows");
+	json_t *verdicts = json_object_get(doc, "verdicts");
+	char a[CELL], b[CELL], c[CELL], d[CELL];
+	json_int_t limit = get_int(flows, "limit"), entries = get_int(flows, "entries");
+	json_int_t total = get_int(backends, "total");
+
+	fprintf(out, "lbd %s, up %s\n", get_str(doc, "version"),
+		print_seconds(get_int(doc, "uptime_s"), a, sizeof(a)));
+	print_interfaces(out, json_object_get(doc, "interfaces"));
+	if (get_int(doc, "services") == 0)
+		fprintf(out, "services   none: lbctl service add NAME --vip ADDRESS --port 25,465,587\n");
+	else
+		fprintf(out, "services   %lld\n", (long long)get_int(doc, "services"));
+	if (total == 0)
+		fprintf(out, "backends   none: lbctl add NAME ADDRESS\n");
+	else
+		fprintf(out, "backends   %lld: %lld up, %lld draining, %lld down\n", (long long)total,
+			(long long)get_int(backends, "up"), (long long)get_int(backends, "draining"),
+			(long long)get_int(backends, "down"));
+	fprintf(out, "flows      %s of %s (%lld%%)\n", num_to_human(entries, a, sizeof(a)),
+		num_to_human(limit, b, sizeof(b)), limit > 0 ? (long long)(entries * 100 / limit) : 0);
+	fprintf(out, "packets    %s forwarded, %s reset, %s dropped, %s passed to this host\n",
+		sum_verdicts(verdicts, "tx_", a, sizeof(a)), sum_verdicts(verdicts, "reset_", b, sizeof(b)),
+		sum_verdicts(verdicts, "drop_", c, sizeof(c)), sum_verdicts(verdicts, "pass_", d, sizeof(d)));
+}
+
+void print_versions(FILE *out, const json_t *doc)
+{
+	fprintf(out, "lbctl %s\nlbd   %s\n", MAILXDP_VERSION, get_str(doc, "version"));
+}
