@@ -82,7 +82,7 @@ __noinline int flow_reply_came(struct lb_flow *flow, __u64 now)
 	load = flow_load(flow);
 	if (__sync_val_compare_and_swap((__u32 *)&flow->state, LB_FLOW_SERVER, LB_FLOW_CLIENT) != LB_FLOW_SERVER || !load)
 		return 0;
-	wait = now - flow->turn_ns;
+	wait = now > flow->turn_ns ? now - flow->turn_ns : 0; /* another CPU's clock read may have been later */
 	rtt = flow->rtt_us * 1000ULL;
 	/* The clock ran from the client's words to its ACK, both as they pass here: once across its network. */
 	wait = wait > rtt ? wait - rtt : 0;
@@ -114,6 +114,18 @@ static __always_inline void flow_learn_client(struct lb_flow *flow, const struct
 	flow->ifindex = ifindex;
 }
 
+/* A client that repeats its words has heard nothing for a retransmission time-out: the second time that counts against
+ * the backend. In nat anything from the server clears it, in dsr an ACK that advances. */
+static __always_inline void flow_client_repeats(struct lb_flow *flow)
+{
+	struct lb_load *load = flow_load(flow);
+
+	if (flow->retries < 255)
+		flow->retries++;
+	if (flow->retries >= 2 && load)
+		__sync_fetch_and_add(&load->retries_total, 1);
+}
+
 static __always_inline void flow_touch(struct lb_flow *flow, __u64 now)
 {
 	if (now - flow->seen_ns > LB_SEEN_LAG_NS)
@@ -141,6 +153,8 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 		return;
 	if (turn_ack_advances(flow, pkt->ack)) {
 		flow->client_ack = pkt->ack;
+		if (flow->retries)
+			flow->retries = 0;
 		if (knob_turns && flow->state == LB_FLOW_SERVER)
 			flow_reply_came(flow, now);
 	}
@@ -153,6 +167,8 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 		}
 		if (pkt->tcp_flags & TCP_FLAG_FIN)
 			flow->marks |= LB_MARK_CLIENT_FIN;
+	} else if (pkt->payload) {
+		flow_client_repeats(flow);
 	}
 	/* Half-closed and nothing owed: over. A client may well send its FIN and wait for the answer. */
 	if ((flow->marks & LB_MARK_CLIENT_FIN || flow->server_fin) && flow->state == LB_FLOW_CLIENT)
@@ -163,6 +179,8 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 static __always_inline void flow_server_packet(struct lb_flow *flow, const struct lb_pkt *pkt, __u64 now)
 {
 	flow_touch(flow, now);
+	if (flow->retries)
+		flow->retries = 0;
 	if (pkt->tcp_flags & TCP_FLAG_RST) {
 		if (turn_rst_plausible(pkt->seq, flow->client_ack))
 			flow_end(flow, LB_FLOW_ABORTED);
@@ -176,11 +194,12 @@ static __always_inline void flow_server_packet(struct lb_flow *flow, const struc
  * hear it either, the packet must at least continue the SYN. */
 static __always_inline bool flow_may_promote(const struct lb_flow *pend, const struct lb_pkt *pkt, __u8 mode)
 {
+	/* a SYN may carry data (RFC 7413), so the next byte may be some way on */
 	if (mode == LB_MODE_DSR)
-		return pkt->seq == pend->client_next;
-	if (pend->marks & LB_MARK_PICKUP)
-		return pend->client_ack != 0;
-	return pend->client_ack && pkt->ack == pend->client_ack;
+		return pkt->seq - pend->client_next < 1 << 16;
+	if (!(pend->marks & LB_MARK_ANSWERED))
+		return false;
+	return pend->marks & LB_MARK_PICKUP || pkt->ack == pend->client_ack;
 }
 
 /* From "pending" to "flows". old: the flow that a new SYN superseded, if any; its entry is taken over in
@@ -195,11 +214,12 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 
 	fresh.state = LB_FLOW_CLOSING; /* counted only once it is in */
 	fresh.rtt_us = fresh.marks & (LB_MARK_RETRIED | LB_MARK_PICKUP) ? 0 : (now - fresh.seen_ns) / 1000;
-	fresh.marks = LB_MARK_FRESH;
+	fresh.marks = fresh.marks & LB_MARK_PICKUP ? 0 : LB_MARK_FRESH;
 	fresh.client_next = pkt->seq;
 	fresh.client_ack = pkt->ack;
 	fresh.seen_ns = now;
 	fresh.turn_ns = now;
+	fresh.retries = 0;
 	if (old) {
 		flow_end(old, LB_FLOW_CLOSING);
 		__builtin_memcpy(old, &fresh, sizeof(fresh));

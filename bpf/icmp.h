@@ -16,6 +16,7 @@ struct icmp_inner {
 	void *l3;
 	void *l4;
 	struct lb_addr src, dst;
+	__u32 l4_off; /* from the start of the ICMP header */
 	__u16 src_port, dst_port;
 };
 
@@ -43,15 +44,17 @@ static __always_inline enum lb_verdict icmp_parse_inner(const struct lb_pkt *pkt
 		parse_addr_v4(&in->src, ip4->saddr);
 		parse_addr_v4(&in->dst, ip4->daddr);
 		in->l4 = in->l3 + ip4->ihl * 4;
+		in->l4_off = sizeof(struct icmphdr) + ip4->ihl * 4;
 	} else {
 		if ((void *)(ip6 + 1) > pkt->end || ip6->nexthdr != IPPROTO_TCP)
 			return LB_PASS_ICMP;
 		parse_addr_v6(&in->src, &ip6->saddr);
 		parse_addr_v6(&in->dst, &ip6->daddr);
 		in->l4 = ip6 + 1;
+		in->l4_off = sizeof(struct icmphdr) + sizeof(*ip6);
 	}
 	tcp = in->l4;
-	if (in->l4 + 8 > pkt->end)
+	if (in->l4 + 8 > pkt->end || in->l4_off + 8 > pkt->payload)
 		return LB_PASS_ICMP;
 	in->src_port = bpf_ntohs(tcp->source);
 	in->dst_port = bpf_ntohs(tcp->dest);
@@ -77,7 +80,8 @@ static __always_inline __u32 icmp_set_inner(struct lb_pkt *pkt, struct icmp_inne
 
 		ip->check = csum_apply(ip->check, delta);
 	}
-	if (in->l4 + 18 <= pkt->end) {
+	/* what lies behind the datagram in the frame is padding, not TCP */
+	if (in->l4 + 18 <= pkt->end && in->l4_off + 18 <= pkt->payload) {
 		tcp->check = csum_apply(tcp->check, delta);
 		gain += (__u16)~delta;
 	}
@@ -129,15 +133,13 @@ static __always_inline enum lb_verdict icmp_to_client(struct lb_pkt *pkt, struct
 		.client = in->src, .client_port = in->src_port, .port = in->dst_port, .vip_id = ref->vip_id,
 	};
 	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &key);
-	const __u32 *a = (const __u32 *)pkt->src.bytes, *b = (const __u32 *)in->dst.bytes;
-	bool from_backend = a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 	struct lb_backend_ref as = *ref;
 	enum lb_verdict v;
 	__u32 gain;
 
 	if (!flow || flow->backend != ref->backend)
 		return LB_PASS_ICMP;
-	if (!from_backend) { /* a router on the way: stays itself */
+	if (!parse_addr_equal(&pkt->src, &in->dst)) { /* a router on the way: stays itself */
 		as.vip = pkt->src;
 		as.csum_delta = 0;
 	}
@@ -161,6 +163,9 @@ static __always_inline enum lb_verdict icmp(struct lb_pkt *pkt, __u32 *out_ifind
 	if ((void *)(hdr + 1) > pkt->end || !icmp_is_error(pkt, hdr->type))
 		return LB_PASS_ICMP;
 	if (icmp_parse_inner(pkt, &in))
+		return LB_PASS_ICMP;
+	/* an error goes to whoever sent the packet that it is about */
+	if (!parse_addr_equal(&pkt->dst, &in.src))
 		return LB_PASS_ICMP;
 	svc = service_find(&in.src, in.src_port);
 	if (svc)

@@ -104,6 +104,14 @@ int slow_other(struct xdp_md *ctx)
 	return finish(ctx, v, out_ifindex);
 }
 
+static __always_inline void slow_count_syn(__u32 id)
+{
+	struct lb_load *load = bpf_map_lookup_elem(&loads, &id);
+
+	if (load)
+		__sync_fetch_and_add(&load->syns_total, 1);
+}
+
 static __always_inline enum lb_verdict slow_request(struct xdp_md *ctx, struct lb_pkt *pkt,
 						    const struct lb_service *svc, __u32 *out_ifindex)
 {
@@ -117,6 +125,8 @@ static __always_inline enum lb_verdict slow_request(struct xdp_md *ctx, struct l
 	if (v != LB_TX_SYN && v != LB_TX_REQUEST)
 		return v;
 	failed = forward_request(pkt, rq.backend, true, out_ifindex);
+	if (v == LB_TX_SYN && !failed)
+		slow_count_syn(rq.backend);
 	return failed ? failed : v;
 }
 

@@ -81,7 +81,6 @@ struct lb_service {
  * word at a time, so that a packet never sees half a MAC address. ---------------- */
 #define LB_BACKEND_ELIGIBLE	1	/* may get new flows */
 #define LB_BACKEND_RESOLVED	2	/* dst_mac, src_mac and ifindex are good */
-#define LB_BACKEND_DEAD		4	/* answer its clients with RST, at once */
 
 struct lb_backend {
 	struct lb_addr address;
@@ -125,6 +124,12 @@ struct lb_load {
 	__u64 refused_total;	/* SYNs that found this backend at its cap */
 	__u64 resets_total;	/* sessions that lbd ended */
 	__u64 at_risk_total;	/* of these, while a reply was owed: may be sent twice */
+	/* what passive detection goes by */
+	__u64 syns_total;	/* SYNs sent to it */
+	__u64 synacks_total;	/* SYN-ACKs that came back: nat only */
+	__u64 refusals_total;	/* RSTs that came back instead: nat only */
+	__u64 retries_total;	/* clients that repeated themselves and heard nothing */
+	__u64 zero[4];
 };
 
 /* --- map "traffic": packets and bytes, per CPU. Bytes are those of the IP packet. --- */
@@ -168,8 +173,10 @@ struct lb_flow {
 	enum lb_flow_state state;	/* changed only by atomic exchange, counts follow it */
 	__u32 client_next;	/* sequence number after the client's last byte */
 	__u32 client_ack;	/* the client's highest ACK number: the next byte it expects;
-				 * in "pending": the one that its first ACK must carry, 0 while unknown */
-	__u32 replies;		/* turns that ended in a reply */
+				 * in "pending": the one that its first ACK must carry */
+	__u16 replies;		/* turns that ended in a reply */
+	__u8 retries;		/* times that the client repeated itself since it last heard something */
+	__u8 zero;
 	__u32 opened_s;		/* seconds since boot */
 	__u32 rtt_us;		/* client's round trip, from the handshake; nat only */
 	__u32 longest_ms;	/* longest wait for a reply so far */
@@ -186,6 +193,7 @@ struct lb_flow {
 #define LB_MARK_SUPERSEDED	4	/* a SYN came on this flow: look into "pending" too */
 #define LB_MARK_RETRIED		8	/* in "pending": the SYN was repeated, no round trip from it */
 #define LB_MARK_PICKUP		16	/* in "pending": taken up in mid-stream, by the Maglev table */
+#define LB_MARK_ANSWERED	32	/* in "pending": the mail server has answered, client_ack is good */
 
 #define LB_SEEN_LAG_NS		1000000000ULL
 
@@ -299,7 +307,7 @@ enum lb_verdict {
 _Static_assert(sizeof(struct lb_service_key) == 24, "key layout");
 _Static_assert(sizeof(struct lb_backend_key) == 24, "key layout");
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
-_Static_assert(sizeof(struct lb_load) == 64, "one cache line");
+_Static_assert(sizeof(struct lb_load) == 128, "two cache lines");
 _Static_assert(sizeof(struct lb_flow_key) == 24, "key layout");
 _Static_assert(sizeof(struct lb_flow) == 64, "one cache line");
 _Static_assert(sizeof(struct lb_fragment_key) == 40, "key layout");

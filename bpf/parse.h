@@ -50,6 +50,13 @@ struct parse_vlan {
 	__be16 proto;
 };
 
+static __always_inline bool parse_addr_equal(const struct lb_addr *a, const struct lb_addr *b)
+{
+	const __u64 *x = (const __u64 *)a->bytes, *y = (const __u64 *)b->bytes;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
 /* Words, because a packet is only 2-byte aligned and byte copies cost an instruction each. */
 static __always_inline void parse_addr_v6(struct lb_addr *to, const struct in6_addr *from)
 {
@@ -132,7 +139,7 @@ static __always_inline enum lb_verdict parse_extensions(struct lb_pkt *pkt)
 {
 	struct { __u8 next, len; __be16 frag_off; __be32 id; } *ext;
 
-	for (int i = 0; i < PARSE_MAX_EXTENSIONS; i++) {
+	for (int i = 0; i <= PARSE_MAX_EXTENSIONS; i++) {
 		__u32 len;
 
 		if (pkt->proto != IPPROTO_HOPOPTS && pkt->proto != IPPROTO_DSTOPTS && pkt->proto != IPPROTO_ROUTING &&

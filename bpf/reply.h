@@ -36,18 +36,34 @@ static __always_inline enum lb_verdict reply_established(const struct lb_pkt *pk
 /* The SYN-ACK, a refusal, or the first answer to a flow that was picked up in mid-stream. */
 static __always_inline enum lb_verdict reply_pending(struct reply *rp, struct lb_flow *pend)
 {
+	struct lb_load *load = flow_load(pend);
+
 	rp->to = pend;
 	if (rp->pkt->tcp_flags & TCP_FLAG_RST) {
 		rp->forget = true;
+		if (load)
+			__sync_fetch_and_add(&load->refusals_total, 1);
 	} else if (pend->marks & LB_MARK_PICKUP) {
-		pend->client_ack = 1;
-	} else if (rp->pkt->tcp_flags & TCP_FLAG_SYN && rp->pkt->ack == pend->client_next) {
-		if (pend->client_ack)
+		pend->marks |= LB_MARK_ANSWERED;
+	} else if (rp->pkt->tcp_flags & TCP_FLAG_SYN && rp->pkt->ack - pend->client_next < 1 << 16) {
+		if (pend->marks & LB_MARK_ANSWERED)
 			pend->marks |= LB_MARK_RETRIED;
+		pend->marks |= LB_MARK_ANSWERED;
 		pend->client_ack = flow_packet_end(rp->pkt);
+		if (load)
+			__sync_fetch_and_add(&load->synacks_total, 1);
 		pend->seen_ns = rp->now;
 	}
 	return LB_TX_REPLY;
+}
+
+/* On a reused port the old flow and the new SYN's entry may have the same backend: an answer to a SYN is the
+ * entry's, all else is the flow's. */
+static __always_inline bool reply_is_for(const struct lb_pkt *pkt, const struct lb_flow *pend, bool has_flow)
+{
+	if (!has_flow || pkt->tcp_flags & TCP_FLAG_SYN)
+		return true;
+	return pkt->tcp_flags & TCP_FLAG_RST && pkt->tcp_flags & TCP_FLAG_ACK && pkt->ack == pend->client_next;
 }
 
 /* Any packet of a mail server, whatever its flow. */
@@ -56,9 +72,12 @@ static __always_inline enum lb_verdict reply(struct reply *rp)
 	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &rp->key);
 	struct lb_flow *pend = bpf_map_lookup_elem(&pending, &rp->key);
 
-	if (pend && pend->backend == rp->ref->backend && rp->now - pend->seen_ns <= knob_half_open_ns)
+	if (flow && flow->backend != rp->ref->backend)
+		flow = NULL;
+	if (pend && pend->backend == rp->ref->backend && rp->now - pend->seen_ns <= knob_half_open_ns &&
+	    reply_is_for(rp->pkt, pend, flow))
 		return reply_pending(rp, pend);
-	if (!flow || flow->backend != rp->ref->backend)
+	if (!flow)
 		return LB_PASS_NO_FLOW;
 	rp->to = flow;
 	return reply_established(rp->pkt, flow, rp->now);

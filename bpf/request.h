@@ -43,11 +43,10 @@ static __always_inline bool request_backend_eligible(__u32 id)
 	return be && select_eligible(be);
 }
 
-static __always_inline enum lb_verdict request_refuse(const struct lb_service *svc, enum lb_verdict why)
+/* The first byte after the SYN, whether or not it carries data: that may be left out of its repetition. */
+static __always_inline __u32 request_next(const struct lb_pkt *pkt)
 {
-	if (svc->refuse == LB_REFUSE_DROP)
-		return LB_DROP_NO_BACKEND;
-	return svc->refuse == LB_REFUSE_REPLY ? LB_PASS_REFUSED : why;
+	return pkt->tcp_flags & TCP_FLAG_SYN ? pkt->seq + 1 : flow_packet_end(pkt);
 }
 
 /* Remember the choice in "pending". flow: what the same addresses and ports were used for before, or NULL. */
@@ -56,7 +55,7 @@ static __always_inline enum lb_verdict request_remember(struct request *rq, stru
 {
 	struct lb_flow pend = {
 		.seen_ns = rq->now,
-		.client_next = flow_packet_end(rq->pkt),
+		.client_next = request_next(rq->pkt),
 		.opened_s = rq->now / 1000000000,
 		.backend = backend,
 		.marks = marks,
@@ -73,6 +72,16 @@ static __always_inline enum lb_verdict request_remember(struct request *rq, stru
 	return LB_NEXT;
 }
 
+/* Nobody takes it. ended: what these addresses and ports were used for before, or NULL. The local responder's connections are remembered as such: what follows the SYN passes too. */
+static __always_inline enum lb_verdict request_refuse(struct request *rq, struct lb_flow *ended, enum lb_verdict why)
+{
+	if (rq->svc->refuse == LB_REFUSE_DROP)
+		return LB_DROP_NO_BACKEND;
+	if (rq->svc->refuse == LB_REFUSE_RESET)
+		return why;
+	return request_remember(rq, ended, LB_NO_BACKEND, 0) ? LB_DROP_HALF_OPEN : LB_PASS_REFUSED;
+}
+
 static __always_inline bool request_table_is_full(void)
 {
 	__u32 zero = 0;
@@ -81,12 +90,20 @@ static __always_inline bool request_table_is_full(void)
 	return total && total->flow_entries >= total->flow_limit;
 }
 
+/* A repeated SYN stays with its backend, unless that one has said nothing at all (nat): then another may. */
+static __always_inline bool request_syn_stays(const struct request *rq, const struct lb_flow *pend)
+{
+	return pend && pend->client_next == request_next(rq->pkt) && request_backend_eligible(pend->backend) &&
+	       (rq->svc->mode == LB_MODE_DSR || pend->marks & LB_MARK_ANSWERED);
+}
+
 static __always_inline enum lb_verdict request_syn(struct request *rq, struct lb_flow *flow, struct lb_flow *pend)
 {
+	bool alive = flow && (flow->state == LB_FLOW_SERVER || flow->state == LB_FLOW_CLIENT);
 	enum lb_verdict v;
 	__u16 backend = LB_NO_BACKEND;
 
-	if (pend && pend->client_next == flow_packet_end(rq->pkt) && request_backend_eligible(pend->backend)) {
+	if (request_syn_stays(rq, pend)) {
 		pend->marks |= LB_MARK_RETRIED;
 		pend->seen_ns = rq->now;
 		rq->backend = pend->backend;
@@ -94,15 +111,14 @@ static __always_inline enum lb_verdict request_syn(struct request *rq, struct lb
 	}
 	/* Port reuse: the mail server that has the connection must hear of the SYN, or answer it for us (RFC 9293,
 	 * 3.10.7.4). One that takes nothing new, or whose connection is over, need not. */
-	if (flow && (flow->state == LB_FLOW_SERVER || flow->state == LB_FLOW_CLIENT) &&
-	    request_backend_eligible(flow->backend)) {
+	if (alive && request_backend_eligible(flow->backend)) {
 		backend = flow->backend;
 	} else {
 		if (!flow && request_table_is_full())
-			return request_refuse(rq->svc, LB_RESET_TABLE_FULL);
+			return request_refuse(rq, NULL, LB_RESET_TABLE_FULL);
 		v = select_backend(&rq->key, rq->svc->scheduler, &backend);
 		if (v)
-			return request_refuse(rq->svc, v);
+			return request_refuse(rq, alive ? NULL : flow, v);
 	}
 	rq->backend = backend;
 	v = request_remember(rq, flow, backend, 0);
@@ -130,6 +146,10 @@ static __always_inline enum lb_verdict request_stray(struct request *rq)
 
 static __always_inline enum lb_verdict request_pending(struct request *rq, struct lb_flow **flow, struct lb_flow *pend)
 {
+	if (pend->backend == LB_NO_BACKEND) {
+		pend->seen_ns = rq->now;
+		return LB_PASS_REFUSED;
+	}
 	if (rq->pkt->tcp_flags & TCP_FLAG_RST) {
 		if (!turn_rst_plausible(rq->pkt->seq, pend->client_next))
 			return *flow ? LB_NEXT : LB_DROP_HALF_OPEN;
@@ -167,6 +187,8 @@ static __always_inline enum lb_verdict request(struct request *rq)
 	}
 	if (!flow)
 		return request_stray(rq);
+	if (!pend)
+		flow->marks &= ~LB_MARK_SUPERSEDED; /* the SYN came to nothing */
 	rq->backend = flow->backend;
 	return request_established(rq->pkt, flow, rq->svc->mode, rq->in_ifindex, rq->now);
 }

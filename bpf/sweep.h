@@ -91,7 +91,7 @@ static long sweep_flow(struct bpf_map *map, const struct lb_flow_key *key, struc
 		quiet_ns = 0;
 	if (quiet_ns > sweep_limit(walk->arg, flow)) {
 		if (open) {
-			walk->arg->expired += sweep_end(walk, key, flow); /* never silently: RST, then out */
+			sweep_end(walk, key, flow); /* never silently: RST now, out with a later sweep */
 			return 0;
 		}
 		if (bpf_map_delete_elem(map, key) == 0) {

@@ -363,8 +363,9 @@ static int read_backend(struct reader *r, yaml_node_t *node, const char *service
 
 static int read_service(struct reader *r, yaml_node_t *node)
 {
-	enum { NAME, VIP, PORTS, MODE, SCHEDULER, REFUSE, CHECK, BACKENDS };
-	static const char *const keys[] = { "name", "vip", "ports", "mode", "scheduler", "refuse", "check", "backends" };
+	enum { NAME, VIP, PORTS, MODE, SCHEDULER, REFUSE, REFUSE_TEXT, CHECK, BACKENDS };
+	static const char *const keys[] = { "name",   "vip",	 "ports", "mode",    "scheduler",
+					    "refuse", "refuse-text", "check", "backends" };
 	struct check_conf check = check_conf_default;
 	struct service_spec spec = { .check = &check };
 	yaml_node_t *values[COUNT(keys)];
@@ -383,6 +384,8 @@ static int read_service(struct reader *r, yaml_node_t *node)
 		err = config_yaml_text(&r->src, values[SCHEDULER], "scheduler", &spec.scheduler);
 	if (!err && values[REFUSE])
 		err = config_yaml_text(&r->src, values[REFUSE], "refuse", &spec.refuse);
+	if (!err && values[REFUSE_TEXT])
+		err = config_yaml_text(&r->src, values[REFUSE_TEXT], "refuse-text", &spec.refuse_text);
 	if (!err && values[CHECK])
 		err = read_check(r, values[CHECK], &check);
 	if (err)

@@ -181,6 +181,11 @@ static void put_service(FILE *f, const struct pool *pool, int index)
 	/* Written even when default: a later version's defaults must not change a running service. */
 	fprintf(f, "]\n    mode: %s\n    scheduler: %s\n    refuse: %s\n", mode_to_str(svc->mode),
 		scheduler_to_str(svc->scheduler), refuse_to_str(svc->refuse));
+	if (svc->refuse_text[0]) {
+		fputs("    refuse-text: ", f);
+		put_text(f, svc->refuse_text);
+		fputc('\n', f);
+	}
 	put_check(f, &svc->check);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &pool->backends[id];

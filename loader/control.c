@@ -171,6 +171,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 			 strerror(-ctl->rst_fd));
 	ret = sync_open(ctl->dp, &ctl->sync);
 	ret = ret ? ret : nexthops_open(event, control_refresh_hops, ctl, &ctl->nexthops);
+	ret = ret ? ret : responder_open(event, &ctl->responder);
 	ret = ret ? ret : checks_open(event, control_verdict, ctl, &ctl->checks);
 	ret = ret ? ret : control_upkeep_open(ctl);
 	ret = ret ? ret : adopt(ctl);
@@ -197,6 +198,7 @@ void control_close(struct control *ctl)
 		return;
 	control_upkeep_close(ctl);
 	checks_close(ctl->checks);
+	responder_close(ctl->responder);
 	nexthops_close(ctl->nexthops);
 	sync_close(ctl->sync);
 	datapath_close(ctl->dp);

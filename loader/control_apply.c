@@ -114,6 +114,7 @@ int control_apply(struct control *ctl, struct lb_error *err)
 	int ret;
 
 	look_up_hops(ctl);
+	responder_set(ctl->responder, ctl->config->pool);
 	ret = sync_push(ctl->sync, ctl->config->pool, ctl->extra);
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "the maps cannot be written: %s; nothing was changed", strerror(-ret));
@@ -150,7 +151,7 @@ void control_verdict(void *arg, int id, enum backend_health health, const char *
 	if (!pool_backend_health(ctl->config->pool, id, health, now, reason))
 		return;
 	log_line(health == HEALTH_UP ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "backend %s: %s -> %s (%s)", be->name,
-		 backend_state_to_str(was), backend_state_to_str(backend_state(be)), reason);
+		 backend_state_to_str(was), health == HEALTH_DEAD ? "dead" : backend_state_to_str(backend_state(be)), reason);
 	look_up_hops(ctl);
 	sync_push(ctl->sync, ctl->config->pool, ctl->extra);
 }

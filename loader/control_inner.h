@@ -10,6 +10,8 @@
 #include "control.h"
 #include "datapath.h"
 #include "nexthop.h"
+#include "passive.h"
+#include "responder.h"
 #include "sync.h"
 
 #define CONTROL_MAX_ADDRESSES 64
@@ -26,6 +28,8 @@ struct control_backend {
 	__u64 replies, reply_ns_total;	/* as of the last tick */
 	double reply_ewma_ns;		/* 0: unknown */
 	bool fresh;			/* its first check decides */
+	struct passive passive;
+	__u64 owing, longest_ns;	/* of a drain, as of its last step */
 	bool has_hop;			/* the kernel keeps hop_of resolved for us */
 	struct lb_addr hop_of;
 };
@@ -38,6 +42,7 @@ struct control {
 	struct nexthops *nexthops;
 	struct checks *checks;
 	struct ring_buffer *events;
+	struct responder *responder;
 	sd_event_source *tick, *sweep, *ring;
 	struct sync_backend extra[LB_MAX_BACKENDS];
 	struct control_backend be[LB_MAX_BACKENDS];
@@ -72,5 +77,10 @@ void control_upkeep_close(struct control *ctl);
 __u32 control_weight(const struct control *ctl, int id, __u64 now_ns);
 /* Ends flows of a backend: force also those that wait for a reply. Fills what is left. */
 int control_close_flows(struct control *ctl, int id, bool force, __u64 idle_ns, struct lb_sweep *out);
+
+/* control_passive.c: what the traffic itself says. */
+void control_listen(struct control *ctl, __u64 now);
+/* Nothing comes back from it any more: out of rotation, and all who wait on it are told. */
+void control_bury(struct control *ctl, int id, const char *reason);
 
 #endif

@@ -179,6 +179,8 @@ static void drain_step(struct control *ctl, int id, __u64 now)
 		return;
 	if (control_close_flows(ctl, id, late, ctl->config->drain_idle_ms * 1000000, &left))
 		return;
+	ctl->be[id].owing = left.owing;
+	ctl->be[id].longest_ns = left.longest_ns;
 	if (left.closed)
 		log_info("%s: %llu idle sessions closed; %llu sessions left, %llu in transaction, longest %llu s", be->name,
 			 (unsigned long long)left.closed, (unsigned long long)(left.open - left.closed),
@@ -295,6 +297,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 
 	(void)usec;
 	refresh_reply_times(ctl);
+	control_listen(ctl, control_now_ns());
 	if (++ctl->ticks % TICKS_A_SECOND == 0)
 		second(ctl, control_now_ns());
 	return rearm(source, TICK_US);

@@ -453,9 +453,7 @@ int datapath_sweep(struct datapath *dp, struct lb_sweep *arg)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	opts.ctx_in = arg;
+	opts.ctx_in = arg; /* the kernel writes the result back into it; it takes no ctx_out for this type */
 	opts.ctx_size_in = sizeof(*arg);
-	opts.ctx_out = arg;
-	opts.ctx_size_out = sizeof(*arg);
 	return bpf_prog_test_run_opts(dp->sweep_fd, &opts);
 }

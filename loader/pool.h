@@ -77,6 +77,8 @@ struct service {
 	enum lb_mode mode;
 	enum lb_scheduler scheduler;
 	enum lb_refuse refuse;
+	char refuse_text[POOL_TEXT_LEN];	/* after "421 "; empty: a default */
+	bool can_reply;			/* set by the responder: somebody listens */
 	struct lb_addr vip[2];		/* [0] IPv4, [1] IPv6 */
 	bool has_vip[2];
 	__u16 vip_id[2];		/* given by the pool; stable while the service lives */
@@ -118,6 +120,7 @@ struct service_spec {
 	const char *ports[LB_MAX_PORTS];
 	size_t ports_n;
 	const char *mode, *scheduler, *refuse;
+	const char *refuse_text;	/* printable ASCII, one line */
 	const struct check_conf *check;
 };
 

@@ -136,8 +136,15 @@ static int parse_choices(const struct service_spec *spec, struct service *svc, s
 	if (!ret)
 		ret = parse_choice(svc, "refuse", spec->refuse, refuse_from_str, "reset, drop, reply",
 				   POOL_DEFAULT_REFUSE, &refuse, err);
+	for (const char *c = spec->refuse_text; !ret && c && *c; c++)
+		if (*c < ' ' || *c > '~' || c - spec->refuse_text >= (int)sizeof(svc->refuse_text) - 1)
+			ret = blame(err, "refuse-text", 0, LB_EXIT_USAGE,
+				    "service \"%s\": refuse-text is not one line of up to %zu printable ASCII characters",
+				    svc->name, sizeof(svc->refuse_text) - 1);
 	if (ret)
 		return ret;
+	if (spec->refuse_text)
+		strcpy(svc->refuse_text, spec->refuse_text);
 	svc->mode = mode;
 	svc->scheduler = scheduler;
 	svc->refuse = refuse;

@@ -119,7 +119,8 @@ int privilege_drop(const char *user, struct lb_error *err)
 	if (ret)
 		return ret;
 	capng_clear(CAPNG_SELECT_BOTH);
-	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, -1);
+	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON,
+		      CAP_NET_BIND_SERVICE, -1);
 	ret = capng_change_id(pw->pw_uid, pw->pw_gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "cannot become user \"%s\" (step %d of libcap-ng)", user, ret);

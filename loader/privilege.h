@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From root to an ordinary user with a few capabilities: CAP_BPF and CAP_NET_ADMIN for maps, links and addresses,
- * CAP_NET_RAW for announcements and RSTs, CAP_PERFMON until the program is loaded (without it the verifier
+ * CAP_NET_RAW for announcements and RSTs, CAP_NET_BIND_SERVICE for the responder on port 25, CAP_PERFMON until the program is loaded (without it the verifier
  * masks every array index, and refuses the pointer arithmetic of the parser). Knows nothing of what runs.
  */
 #ifndef LB_PRIVILEGE_H

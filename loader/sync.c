@@ -157,7 +157,8 @@ static int want_services(const struct pool *pool, struct wanted *w)
 					.vip_id = svc->vip_id[f],
 					.mode = svc->mode,
 					.scheduler = svc->scheduler,
-					.refuse = svc->refuse,
+					.refuse = svc->refuse == LB_REFUSE_REPLY && !svc->can_reply ? LB_REFUSE_RESET :
+												       svc->refuse,
 				};
 
 				if (wanted_add(w, &key, &value))
@@ -227,8 +228,7 @@ void sync_touch(struct sync *sync, const struct pool *pool, int id, const struct
 		memcpy(line.dst_mac, extra[id].hop.dst_mac, sizeof(line.dst_mac));
 		memcpy(line.src_mac, extra[id].hop.src_mac, sizeof(line.src_mac));
 		line.flags = (extra[id].hop.resolved ? LB_BACKEND_RESOLVED : 0) |
-			     (backend_is_eligible(be) ? LB_BACKEND_ELIGIBLE : 0) |
-			     (be->health == HEALTH_DEAD ? LB_BACKEND_DEAD : 0);
+			     (backend_is_eligible(be) ? LB_BACKEND_ELIGIBLE : 0);
 	}
 	write_line(&sync->maps->backends[id], &line);
 }
