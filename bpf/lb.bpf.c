@@ -39,6 +39,7 @@
 #include "fragment.h"
 #include "icmp.h"
 #include "finish.h"
+#include "slow.h"
 #include "reset.h"
 #include "sweep.h"
 
@@ -59,36 +60,27 @@ static __always_inline enum lb_verdict check_tcp(struct xdp_md *ctx, const struc
 	return LB_NEXT;
 }
 
-/* parse_packet() for the slow paths. Apart, so that the verifier walks its many branches once; they come
- * together in one state behind it, which slow_point() equips with pointers again. */
-__noinline int slow_parse(struct xdp_md *ctx, struct lb_pkt *pkt)
-{
-	struct lb_pkt got = {};
-	int v;
+/* The slow paths are programs of their own: each has its own stack, and the fast one stays small. They belong to one
+ * loaded program and are replaced with it; lbd pins the array, which the kernel would empty when lbd ends. */
+int slow_tcp(struct xdp_md *ctx);
+int slow_other(struct xdp_md *ctx);
+enum slow { SLOW_TCP, SLOW_OTHER, SLOW_MAX };
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, SLOW_MAX);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(struct xdp_md *));
+} slow_paths SEC(".maps") = {
+	.values = { [SLOW_TCP] = &slow_tcp, [SLOW_OTHER] = &slow_other },
+};
 
-	if (!pkt)
-		return LB_PASS_MALFORMED;
-	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &got);
-	got.eth = got.l3 = got.l4 = got.end = NULL;
-	*pkt = got;
-	return v;
+static __always_inline int go_slow(struct xdp_md *ctx, enum slow path)
+{
+	bpf_tail_call(ctx, &slow_paths, path);
+	return XDP_DROP; /* cannot happen: libbpf fills the array before the program can be attached, lbd pins it */
 }
 
-static __always_inline bool slow_point(struct xdp_md *ctx, struct lb_pkt *pkt, __u32 l4_len)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 l3_len = pkt->l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-
-	if (pkt->l3_off > RESET_MAX_L3 || pkt->l4_off > 0x7fff)
-		return false;
-	pkt->eth = data;
-	pkt->l3 = data + pkt->l3_off;
-	pkt->l4 = data + pkt->l4_off;
-	pkt->end = end;
-	return data + sizeof(struct ethhdr) <= end && pkt->l3 + l3_len <= end && pkt->l4 + l4_len <= end;
-}
-
-/* Whatever is not a plain TCP packet: ICMP errors and later fragments. */
+/* Whatever the fast path cannot parse: ICMP errors, fragments, options, extension headers. */
 SEC("xdp.frags")
 int slow_other(struct xdp_md *ctx)
 {
@@ -97,6 +89,8 @@ int slow_other(struct xdp_md *ctx)
 	int v;
 
 	v = slow_parse(ctx, &pkt);
+	if (!v && pkt.proto == IPPROTO_TCP && pkt.frag != LB_FRAG_LATER)
+		return go_slow(ctx, SLOW_TCP);
 	if (!v && !slow_point(ctx, &pkt, 0))
 		v = LB_PASS_MALFORMED;
 	if (!v)
@@ -169,35 +163,17 @@ int slow_tcp(struct xdp_md *ctx)
 		v = ref ? slow_reply(&pkt, ref, &out_ifindex) : LB_PASS_NOT_OURS;
 	}
 	if (v >= LB_RESET_NO_BACKEND && v <= LB_RESET_ENDED)
-		return reset_answer(ctx, v);
+		return reset_answer(ctx, &pkt, v);
 	if (pkt.frag == LB_FRAG_FIRST && v >= LB_TX_SYN)
 		fragment_remember(&pkt);
 	return finish(ctx, v, out_ifindex);
 }
 
-/* The slow paths are programs of their own: each has its own stack, and the fast one stays small. Not pinned:
- * they belong to the loaded program and are replaced with it. */
-enum slow { SLOW_TCP, SLOW_OTHER, SLOW_MAX };
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, SLOW_MAX);
-	__uint(key_size, sizeof(__u32));
-	__array(values, int(struct xdp_md *));
-} slow_paths SEC(".maps") = {
-	.values = { [SLOW_TCP] = &slow_tcp, [SLOW_OTHER] = &slow_other },
-};
-
-static __always_inline int go_slow(struct xdp_md *ctx, enum slow path)
-{
-	bpf_tail_call(ctx, &slow_paths, path);
-	return XDP_DROP; /* cannot happen: libbpf fills the array before the program can be attached */
-}
-
-/* A packet that only an established flow can carry on, and no first fragment. */
+/* A packet that goes on with an established flow, and does nothing else. */
 static __always_inline bool is_fast(const struct lb_pkt *pkt, const struct lb_flow *flow)
 {
 	return flow && !(pkt->tcp_flags & TCP_FLAG_SYN) && !(flow->marks & LB_MARK_SUPERSEDED) &&
-	       flow->state != LB_FLOW_RESET && !pkt->frag;
+	       flow->state != LB_FLOW_RESET;
 }
 
 SEC("xdp.frags")
@@ -209,13 +185,13 @@ int lb(struct xdp_md *ctx)
 	struct lb_service *svc;
 	struct lb_flow *flow;
 	__u32 out_ifindex = 0;
-	enum lb_verdict v;
+	int v;
 
-	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt);
+	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt, PARSE_PLAIN);
+	if (v == PARSE_NOT_PLAIN)
+		return go_slow(ctx, SLOW_OTHER);
 	if (v)
 		return finish(ctx, v, 0);
-	if (pkt.proto != IPPROTO_TCP || pkt.frag == LB_FRAG_LATER)
-		return go_slow(ctx, SLOW_OTHER);
 	svc = service_find(&pkt.dst, pkt.dst_port);
 	if (svc) {
 		v = check_tcp(ctx, &pkt);

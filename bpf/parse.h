@@ -14,6 +14,7 @@
 
 #define PARSE_MAX_VLANS	     2
 #define PARSE_MAX_EXTENSIONS 6
+#define PARSE_NOT_PLAIN	     -1 /* begin again with PARSE_ALL */
 
 enum lb_l3 { LB_IPV4, LB_IPV6 };
 enum lb_frag { LB_FRAG_NONE, LB_FRAG_FIRST, LB_FRAG_LATER };
@@ -106,7 +107,12 @@ static __always_inline __be16 parse_eth(struct lb_pkt *pkt, void *data)
 	return proto;
 }
 
-static __always_inline enum lb_verdict parse_ipv4(struct lb_pkt *pkt)
+/* depth: how far the caller wants to go. The fast path leaves to the slow one whatever moves TCP from its
+ * usual place: most packets have neither options nor extension headers, and every variable offset
+ * costs instructions and, many times over, the verifier's patience. */
+enum parse_depth { PARSE_PLAIN, PARSE_ALL };
+
+static __always_inline int parse_ipv4(struct lb_pkt *pkt, enum parse_depth depth)
 {
 	struct iphdr *ip = pkt->l3;
 	__u32 hlen;
@@ -114,10 +120,19 @@ static __always_inline enum lb_verdict parse_ipv4(struct lb_pkt *pkt)
 
 	if ((void *)(ip + 1) > pkt->end)
 		return LB_PASS_MALFORMED;
-	hlen = ip->ihl * 4;
+	hlen = depth == PARSE_PLAIN ? sizeof(*ip) : ip->ihl * 4;
 	pkt->bytes = bpf_ntohs(ip->tot_len);
+	if (depth == PARSE_PLAIN && *(__u8 *)ip != 0x45)
+		return PARSE_NOT_PLAIN;
 	if (ip->version != 4 || hlen < sizeof(*ip) || pkt->bytes < hlen)
 		return LB_PASS_MALFORMED;
+	off = bpf_ntohs(ip->frag_off);
+	if (off & 0x3fff) { /* more fragments, or an offset */
+		if (depth == PARSE_PLAIN)
+			return PARSE_NOT_PLAIN;
+		pkt->frag = off & 0x1fff ? LB_FRAG_LATER : LB_FRAG_FIRST;
+		pkt->frag_id = ip->id;
+	}
 	parse_addr_v4(&pkt->src, ip->saddr);
 	parse_addr_v4(&pkt->dst, ip->daddr);
 	pkt->l3_kind = LB_IPV4;
@@ -126,36 +141,38 @@ static __always_inline enum lb_verdict parse_ipv4(struct lb_pkt *pkt)
 	pkt->payload = pkt->bytes - hlen;
 	pkt->l4 = pkt->l3 + hlen;
 	pkt->l4_off = pkt->l3_off + hlen;
-	off = bpf_ntohs(ip->frag_off);
-	if (off & 0x3fff) { /* more fragments, or an offset */
-		pkt->frag = off & 0x1fff ? LB_FRAG_LATER : LB_FRAG_FIRST;
-		pkt->frag_id = ip->id;
-	}
 	return LB_NEXT;
 }
 
+static __always_inline bool parse_is_extension(__u8 proto)
+{
+	const __u64 known = 1ULL << IPPROTO_HOPOPTS | 1ULL << IPPROTO_ROUTING | 1ULL << IPPROTO_FRAGMENT |
+			    1ULL << IPPROTO_DSTOPTS;
+
+	return proto < 64 && known >> proto & 1;
+}
+
 /* RFC 8200, 4: walks what may stand between the IPv6 header and TCP, a bounded number of them. */
-static __always_inline enum lb_verdict parse_extensions(struct lb_pkt *pkt)
+static __always_inline int parse_extensions(struct lb_pkt *pkt)
 {
 	struct { __u8 next, len; __be16 frag_off; __be32 id; } *ext;
 
 	for (int i = 0; i <= PARSE_MAX_EXTENSIONS; i++) {
 		__u32 len;
 
-		if (pkt->proto != IPPROTO_HOPOPTS && pkt->proto != IPPROTO_DSTOPTS && pkt->proto != IPPROTO_ROUTING &&
-		    pkt->proto != IPPROTO_FRAGMENT)
+		if (!parse_is_extension(pkt->proto))
 			return LB_NEXT;
 		ext = pkt->l4;
 		if ((void *)(ext + 1) > pkt->end)
 			return LB_PASS_MALFORMED;
 		len = (ext->len + 1) * 8;
 		if (pkt->proto == IPPROTO_FRAGMENT) {
-			len = 8;
+			if (ext->len) /* reserved, and zero (RFC 8200, 4.5) */
+				return LB_PASS_MALFORMED;
+			pkt->frag_id = ext->id;
+			pkt->frag = bpf_ntohs(ext->frag_off) & 1; /* LB_FRAG_FIRST; RFC 6946: none more is a whole packet */
 			if (ext->frag_off & bpf_htons(0xfff8))
 				pkt->frag = LB_FRAG_LATER;
-			else if (ext->frag_off & bpf_htons(1)) /* RFC 6946: both zero is a whole packet */
-				pkt->frag = LB_FRAG_FIRST;
-			pkt->frag_id = ext->id;
 		}
 		pkt->proto = ext->next;
 		if (pkt->payload < len)
@@ -169,7 +186,7 @@ static __always_inline enum lb_verdict parse_extensions(struct lb_pkt *pkt)
 	return LB_PASS_MALFORMED;
 }
 
-static __always_inline enum lb_verdict parse_ipv6(struct lb_pkt *pkt)
+static __always_inline int parse_ipv6(struct lb_pkt *pkt, enum parse_depth depth)
 {
 	struct ipv6hdr *ip = pkt->l3;
 
@@ -184,12 +201,12 @@ static __always_inline enum lb_verdict parse_ipv6(struct lb_pkt *pkt)
 	pkt->bytes = pkt->payload + sizeof(*ip);
 	pkt->l4 = ip + 1;
 	pkt->l4_off = pkt->l3_off + sizeof(*ip);
-	if (pkt->proto == IPPROTO_TCP)
+	if (!parse_is_extension(pkt->proto))
 		return LB_NEXT;
-	return parse_extensions(pkt);
+	return depth == PARSE_PLAIN ? PARSE_NOT_PLAIN : parse_extensions(pkt);
 }
 
-static __always_inline enum lb_verdict parse_tcp(struct lb_pkt *pkt)
+static __always_inline int parse_tcp(struct lb_pkt *pkt)
 {
 	struct tcphdr *tcp = pkt->l4;
 	__u32 hlen;
@@ -214,17 +231,18 @@ static __always_inline enum lb_verdict parse_tcp(struct lb_pkt *pkt)
 	return LB_NEXT;
 }
 
-static __always_inline enum lb_verdict parse_packet(void *data, void *data_end, struct lb_pkt *pkt)
+/* LB_NEXT, a verdict, or PARSE_NOT_PLAIN when depth is PARSE_PLAIN. */
+static __always_inline int parse_packet(void *data, void *data_end, struct lb_pkt *pkt, enum parse_depth depth)
 {
-	enum lb_verdict v;
 	__be16 proto;
+	int v;
 
 	pkt->end = data_end;
 	proto = parse_eth(pkt, data);
 	if (proto == bpf_htons(ETH_P_IP))
-		v = parse_ipv4(pkt);
+		v = parse_ipv4(pkt, depth);
 	else if (proto == bpf_htons(ETH_P_IPV6))
-		v = parse_ipv6(pkt);
+		v = parse_ipv6(pkt, depth);
 	else
 		return LB_PASS_NOT_IP;
 	if (v)
@@ -232,8 +250,11 @@ static __always_inline enum lb_verdict parse_packet(void *data, void *data_end, 
 	pkt->partial = pkt->end - pkt->l3 < (long)pkt->bytes;
 	if (pkt->proto == IPPROTO_TCP)
 		return pkt->frag == LB_FRAG_LATER ? LB_NEXT : parse_tcp(pkt);
-	if (pkt->proto == IPPROTO_ICMP || pkt->proto == IPPROTO_ICMPV6)
+	if (pkt->proto == IPPROTO_ICMP || pkt->proto == IPPROTO_ICMPV6) {
+		if (depth == PARSE_PLAIN)
+			return PARSE_NOT_PLAIN;
 		return pkt->frag ? LB_PASS_NOT_TCP : LB_NEXT;
+	}
 	return LB_PASS_NOT_TCP;
 }
 

@@ -7,8 +7,7 @@
 #ifndef LB_RESET_H
 #define LB_RESET_H
 
-#define RESET_TTL    64
-#define RESET_MAX_L3 (sizeof(struct ethhdr) + PARSE_MAX_VLANS * sizeof(struct parse_vlan))
+#define RESET_TTL 64
 
 static __always_inline __u32 reset_sum(const void *from, __u32 len, __u32 sum)
 {
@@ -75,38 +74,36 @@ static __always_inline __u32 reset_pseudo(const struct lb_pkt *pkt)
 	return reset_sum(pkt->dst.bytes, 16, sum);
 }
 
-/* The action: the answer on its way back, counted as verdict; or a counted drop when there is none to give. */
-__noinline int reset_answer(struct xdp_md *ctx, __u32 verdict)
+/* pkt: what slow_parse() found; its pointers are not used, since the frame changes. The action: the answer on its way back, counted as verdict; or a counted drop when there is none to give. */
+__noinline int reset_answer(struct xdp_md *ctx, const struct lb_pkt *pkt, __u32 verdict)
 {
-	struct lb_pkt pkt = {};
 	struct ethhdr *eth;
 	struct tcphdr *tcp;
 	__u8 mac[ETH_ALEN];
-	void *data, *end;
-	__u32 l3_len, len;
+	void *l3, *end;
+	__u32 l3_off, len;
 
-	if (parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt) || pkt.broken ||
-	    pkt.proto != IPPROTO_TCP || pkt.tcp_flags & TCP_FLAG_RST)
+	if (!pkt || pkt->tcp_flags & TCP_FLAG_RST)
 		return finish(ctx, LB_DROP_NO_FLOW, 0);
-	l3_len = pkt.l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	len = pkt.l3_off + l3_len + sizeof(struct tcphdr);
-	if (bpf_xdp_adjust_tail(ctx, len - bpf_xdp_get_buff_len(ctx)))
+	l3_off = pkt->l3_off;
+	len = l3_off + (pkt->l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + sizeof(*tcp);
+	if (l3_off > SLOW_MAX_L3 || bpf_xdp_adjust_tail(ctx, len - bpf_xdp_get_buff_len(ctx)))
 		return finish(ctx, LB_DROP_NO_FLOW, 0);
-	data = (void *)(long)ctx->data;
+	eth = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
-	eth = data;
-	tcp = data + pkt.l3_off + l3_len;
-	if ((void *)(eth + 1) > end || (void *)(tcp + 1) > end || pkt.l3_off > RESET_MAX_L3)
+	l3 = (void *)eth + l3_off;
+	tcp = l3 + (pkt->l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	if ((void *)(eth + 1) > end || (void *)(tcp + 1) > end)
 		return finish(ctx, LB_DROP_NO_FLOW, 0);
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
-	if (pkt.l3_kind == LB_IPV4)
-		reset_ipv4(data + pkt.l3_off, &pkt);
-	else
-		reset_ipv6(data + pkt.l3_off, &pkt);
-	reset_tcp(tcp, &pkt);
-	tcp->check = ~csum_fold(reset_sum(tcp, sizeof(*tcp), reset_pseudo(&pkt)));
+	if (pkt->l3_kind == LB_IPV4 && l3 + sizeof(struct iphdr) <= end)
+		reset_ipv4(l3, pkt);
+	else if (l3 + sizeof(struct ipv6hdr) <= end)
+		reset_ipv6(l3, pkt);
+	reset_tcp(tcp, pkt);
+	tcp->check = ~csum_fold(reset_sum(tcp, sizeof(*tcp), reset_pseudo(pkt)));
 	return finish(ctx, verdict, 0);
 }
 

@@ -34,6 +34,7 @@ static __u16 old_vip_id(const struct pool *old, const struct service *svc, int f
 static void carry_vips(const struct pool *old, struct pool *next)
 {
 	bool taken[LB_MAX_VIPS] = { true }; /* 0 is nobody's */
+	bool given[LB_MAX_VIPS] = {};	    /* a service split by port must not share one */
 	__u16 id;
 
 	for (int i = 0; i < POOL_MAX_SERVICES; i++)
@@ -47,12 +48,15 @@ static void carry_vips(const struct pool *old, struct pool *next)
 			if (!svc->has_vip[f])
 				continue;
 			id = old_vip_id(old, svc, f);
+			if (given[id])
+				id = 0;
 			/* a new VIP gets an id that no old flow can have */
 			for (__u16 n = 1; !id && n < LB_MAX_VIPS; n++)
 				if (!taken[n])
 					id = n;
 			svc->vip_id[f] = id;
 			taken[id] = true;
+			given[id] = true;
 		}
 	}
 }

@@ -137,6 +137,7 @@ static void attach_all(struct control *ctl)
 		else
 			log_info("attached to %s (%s)", ci->name, native ? "native" : "generic");
 	}
+	datapath_settle(ctl->dp);
 }
 
 int control_open(sd_event *event, const struct control_paths *paths, struct control **out, struct lb_error *err)

@@ -29,6 +29,10 @@ static void look_up_hop(struct control *ctl, int id)
 
 	ctl->be[id].hop_of = be->address;
 	ctl->be[id].has_hop = true;
+	if (ret || now.resolved)
+		ctl->be[id].unanswered_ns = 0;
+	else if (!ctl->be[id].unanswered_ns)
+		ctl->be[id].unanswered_ns = control_now_ns();
 	/* While the kernel asks for the neighbour again the old answer is the best there is. */
 	if (!ret && !now.resolved && hop->resolved && hop->ifindex == now.ifindex &&
 	    (addr_equal(&hop->gateway, &now.gateway) || addr_equal(&hop->gateway, &(struct lb_addr) {})))

@@ -32,6 +32,7 @@ struct control_backend {
 	__u64 owing, longest_ns;	/* of a drain, as of its last step */
 	bool has_hop;			/* the kernel keeps hop_of resolved for us */
 	struct lb_addr hop_of;
+	__u64 unanswered_ns;		/* since when nobody answers for its next hop; 0: somebody does */
 };
 
 struct control {

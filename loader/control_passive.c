@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "addr.h"
 #include "control_inner.h"
 #include "log.h"
 
@@ -31,6 +32,19 @@ void control_bury(struct control *ctl, int id, const char *reason)
 	if (control_close_flows(ctl, id, true, 0, &sweep) == 0 && sweep.closed)
 		log_warn("backend %s: dead: %llu sessions reset, %llu of them while a reply was owed (those mails may come twice)",
 			 be->name, (unsigned long long)sweep.closed, (unsigned long long)sweep.at_risk);
+}
+
+/* Its checks fail and nobody answers for its address: there may be no traffic to tell, only clients that wait for the
+ * end of a scan. A gateway's silence says nothing about the server behind it. */
+static void ask_neighbour(struct control *ctl, int id, __u64 now)
+{
+	const struct backend *be = &ctl->config->pool->backends[id];
+	const struct control_backend *cb = &ctl->be[id];
+	const struct nexthop *hop = &ctl->extra[id].hop;
+
+	if (be->health == HEALTH_DOWN && cb->unanswered_ns && now - cb->unanswered_ns > PASSIVE_DEAD_NS &&
+	    addr_equal(&hop->gateway, &be->address) && sync_load(ctl->sync, id)->flows)
+		control_bury(ctl, id, "its address answers no neighbour request");
 }
 
 static __u64 packets_out(const struct control *ctl, int id)
@@ -67,7 +81,10 @@ void control_listen(struct control *ctl, __u64 now)
 {
 	const struct pool *pool = ctl->config->pool;
 
-	for (int id = 1; id < LB_MAX_BACKENDS; id++)
-		if (pool->backends[id].used && pool->services[pool->backends[id].service].check.kind != CHECK_NONE)
-			listen_to(ctl, id, now);
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		if (!pool->backends[id].used || pool->services[pool->backends[id].service].check.kind == CHECK_NONE)
+			continue;
+		listen_to(ctl, id, now);
+		ask_neighbour(ctl, id, now);
+	}
 }

@@ -18,6 +18,7 @@
 #define TICKS_A_SECOND	10
 #define SWEEP_US	5000000ULL
 #define WEIGHT_UNIT	16	/* of LB's effective weights: a weight of 1 can still ramp */
+#define RAMP_FROM	8	/* a slow start begins with this part of the weight */
 #define EWMA_SHARE	0.05	/* one reply's share in the recent reply time */
 #define DECAY_A_TICK	0.005	/* towards the others' mean, while nothing is heard: half of it in 14 s */
 
@@ -228,7 +229,7 @@ __u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
 	if (!since || now_ns - since >= ramp_ns)
 		return full;
 	ramp = full * ((now_ns - since) / 1000000) / (ramp_ns / 1000000);
-	return ramp ? ramp : 1;
+	return ramp > full / RAMP_FROM ? ramp : full / RAMP_FROM;
 }
 
 static void read_replies(struct control *ctl, int id)

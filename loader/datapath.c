@@ -26,6 +26,7 @@
 
 #define BPFFS_MAGIC 0xcafe4a11
 #define LINK_PREFIX "link_"
+#define SLOW_PREFIX "slow_paths_"
 
 struct datapath {
 	struct lb_bpf *skel;
@@ -33,6 +34,7 @@ struct datapath {
 	char bpffs[PATH_MAX];
 	bool adopted;
 	int sweep_fd;
+	char slow_pin[32];
 };
 
 /* What the verifier or libbpf said last, for the error message: the rest is debug. */
@@ -55,7 +57,7 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 static bool is_pinned(const struct bpf_map *map)
 {
-	/* .bss and .rodata and the slow paths belong to one loaded program */
+	/* .bss, .rodata and the slow paths belong to one loaded program: a new one brings its own */
 	return !strchr(bpf_map__name(map), '.') && strcmp(bpf_map__name(map), "slow_paths") != 0;
 }
 
@@ -129,7 +131,12 @@ out:
 	return ret;
 }
 
-/* Removes every pin in the folder but the links: the program that they hold serves on until it is replaced. */
+static bool has_prefix(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Removes every pin in the folder but the links and what their program needs: it serves on until it is replaced. */
 static void discard_pins(const struct datapath *dp)
 {
 	DIR *dir = opendir(dp->bpffs);
@@ -138,7 +145,7 @@ static void discard_pins(const struct datapath *dp)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && strncmp(entry->d_name, LINK_PREFIX, strlen(LINK_PREFIX)) != 0)
+		if (entry->d_name[0] != '.' && !has_prefix(entry->d_name, LINK_PREFIX) && !has_prefix(entry->d_name, SLOW_PREFIX))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 }
@@ -224,6 +231,23 @@ static int map_memory(struct datapath *dp)
 	return 0;
 }
 
+/* The kernel empties an array of programs when its last descriptor and pin are gone, and with it every tail call. So each
+ * loaded program's array has a pin of its own, until no link runs that program any more. */
+static int pin_slow_paths(struct datapath *dp)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+
+	if (bpf_obj_get_info_by_fd(bpf_map__fd(dp->skel->maps.slow_paths), &info, &len))
+		return -errno;
+	snprintf(dp->slow_pin, sizeof(dp->slow_pin), SLOW_PREFIX "%u", info.id);
+	if (pin_path(dp, dp->slow_pin, path))
+		return -ENAMETOOLONG;
+	unlink(path); /* of a map whose id has come round again */
+	return bpf_map__pin(dp->skel->maps.slow_paths, path);
+}
+
 static int load(struct datapath *dp, const struct datapath_options *opt, __u64 seed, struct lb_error *err)
 {
 	struct lb_meta meta;
@@ -249,6 +273,7 @@ static int load(struct datapath *dp, const struct datapath_options *opt, __u64 s
 	meta_fill(&meta, seed);
 	ret = bpf_map_update_elem(bpf_map__fd(dp->skel->maps.meta), &zero, &meta, BPF_ANY);
 	ret = ret ? ret : map_memory(dp);
+	ret = ret ? ret : pin_slow_paths(dp);
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "cannot set up the maps: %s", strerror(-ret));
 	dp->sweep_fd = bpf_program__fd(dp->skel->progs.sweep);
@@ -447,6 +472,30 @@ void datapath_link(const struct datapath *dp, const char *ifname, struct datapat
 	out->prog_id = info.prog_id;
 	out->link_id = info.id;
 	out->native = is_native(info.xdp.ifindex);
+}
+
+void datapath_settle(struct datapath *dp)
+{
+	DIR *dir = opendir(dp->bpffs);
+	struct datapath_link link;
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	struct dirent *entry;
+	bool all = bpf_obj_get_info_by_fd(bpf_program__fd(dp->skel->progs.lb), &info, &len) == 0;
+
+	if (!dir)
+		return;
+	while (all && (entry = readdir(dir))) {
+		if (!has_prefix(entry->d_name, LINK_PREFIX))
+			continue;
+		datapath_link(dp, entry->d_name + strlen(LINK_PREFIX), &link);
+		all = !link.attached || link.prog_id == info.id;
+	}
+	rewinddir(dir);
+	while (all && (entry = readdir(dir)))
+		if (has_prefix(entry->d_name, SLOW_PREFIX) && strcmp(entry->d_name, dp->slow_pin) != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
 }
 
 int datapath_sweep(struct datapath *dp, struct lb_sweep *arg)

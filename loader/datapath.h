@@ -35,6 +35,9 @@ bool datapath_adopted(const struct datapath *dp);
 int datapath_attach(struct datapath *dp, const char *ifname, enum xdp_mode mode, bool *native, struct lb_error *err);
 int datapath_detach(struct datapath *dp, const char *ifname, struct lb_error *err);
 
+/* All links have been updated: lets go of what only older programs needed. */
+void datapath_settle(struct datapath *dp);
+
 struct datapath_link {
 	bool attached;		/* false: the pin is gone, or its interface is */
 	bool native;
