@@ -29,12 +29,12 @@ CHECK_PACKAGES := cppcheck clang-format
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
 PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+override CFLAGS += -std=gnu11 -fno-strict-aliasing -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += $(SANFLAGS)
 LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp) -lm
 LBCTL_LIBS = $(shell pkg-config --libs jansson libcurl)
 TRIPLET   := $(shell $(CC) -dumpmachine 2>/dev/null)
-BPFFLAGS  := -target bpf -D__$(shell uname -m)__ -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP
+BPFFLAGS  := -target bpf -D__$(shell uname -m)__ -mcpu=v3 -O2 -g -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP
 
 LOADER := $(patsubst loader/%.c,$(B)/loader/%.o,$(wildcard loader/*.c))
 CLI    := $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
