@@ -29,7 +29,7 @@ CHECK_PACKAGES := cppcheck clang-format
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
 PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu11 -fno-strict-aliasing -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+override CFLAGS += -std=gnu11 -fno-strict-aliasing -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) -Ibpf $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += $(SANFLAGS)
 LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp) -lm
 LBCTL_LIBS = $(shell pkg-config --libs jansson libcurl)
@@ -63,9 +63,10 @@ $(B)/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFFLAGS) -c $< -o $@
-$(B)/%.skel.h: $(B)/%.bpf.o
+# bpftool names the types of global data but does not define them: the treaty does.
+$(B)/lb.skel.h: $(B)/lb.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(Q){ printf '#include <stdbool.h>\n#include "lb_abi.h"\n#include "hint.h"\n'; $(BPFTOOL) gen skeleton $< name lb_bpf; } > $@
 $(B)/tests/%.bpf.o: tests/harness/%.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)

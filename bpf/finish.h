@@ -8,7 +8,7 @@
 #ifndef LB_FINISH_H
 #define LB_FINISH_H
 
-static __always_inline int finish(struct xdp_md *ctx, __u32 verdict, __u32 out_ifindex)
+static __always_inline int finish(__u32 in_ifindex, __u32 verdict, __u32 out_ifindex)
 {
 	__u32 v = verdict;
 	__u64 *count = bpf_map_lookup_elem(&verdicts, &v);
@@ -16,7 +16,7 @@ static __always_inline int finish(struct xdp_md *ctx, __u32 verdict, __u32 out_i
 	if (count)
 		++*count;
 	if (verdict >= LB_TX_SYN && verdict <= LB_TX_FRAGMENT)
-		return out_ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(out_ifindex, 0);
+		return out_ifindex == in_ifindex ? XDP_TX : bpf_redirect(out_ifindex, 0);
 	if (verdict <= LB_PASS_REFUSED)
 		return XDP_PASS;
 	if (verdict <= LB_RESET_ENDED)

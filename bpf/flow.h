@@ -66,16 +66,17 @@ __noinline int flow_owe(struct lb_flow *flow)
 
 	if (!flow)
 		return 0;
+	flow->turn_ns = bpf_ktime_get_ns();
 	load = flow_load(flow);
 	if (__sync_val_compare_and_swap((__u32 *)&flow->state, LB_FLOW_CLIENT, LB_FLOW_SERVER) == LB_FLOW_CLIENT && load)
 		__sync_fetch_and_add(&load->inflight, 1);
 	return 0;
 }
 
-__noinline int flow_reply_came(struct lb_flow *flow, __u64 now)
+__noinline int flow_reply_came(struct lb_flow *flow)
 {
 	struct lb_load *load;
-	__u64 wait, rtt;
+	__u64 wait, rtt, now = bpf_ktime_get_ns();
 
 	if (!flow)
 		return 0;
@@ -138,7 +139,8 @@ static __always_inline __u32 flow_packet_end(const struct lb_pkt *pkt)
 	return pkt->seq + pkt->payload + !!(pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN));
 }
 
-/* A client's packet on an established flow. */
+/* A client's packet on an established flow. now may lag by a clock tick (bpf_ktime_get_coarse_ns): the exact clock costs as
+ * much as a look-up, and is read only when the turn changes. */
 static __always_inline void flow_client_packet(struct lb_flow *flow, const struct lb_pkt *pkt, __u64 now)
 {
 	__u32 end = flow_packet_end(pkt);
@@ -156,7 +158,7 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 		if (flow->retries)
 			flow->retries = 0;
 		if (knob_turns && flow->state == LB_FLOW_SERVER)
-			flow_reply_came(flow, now);
+			flow_reply_came(flow);
 	}
 	if (turn_words_advance(flow, end)) {
 		flow->client_next = end;

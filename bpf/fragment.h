@@ -19,8 +19,8 @@ static __always_inline enum lb_verdict fragment_later(struct lb_pkt *pkt, __u32 
 	struct lb_fragment_key fkey = { .src = pkt->src, .dst = pkt->dst, .id = pkt->frag_id };
 	struct lb_fragment *ports = bpf_map_lookup_elem(&fragments, &fkey);
 	struct lb_flow_key key = {};
-	struct lb_backend_ref *ref;
-	struct lb_service *svc;
+	const struct lb_backend_ref *ref;
+	const struct lb_service *svc;
 	struct lb_flow *flow;
 	enum lb_verdict v;
 

@@ -157,8 +157,8 @@ static __always_inline enum lb_verdict icmp(struct lb_pkt *pkt, __u32 *out_ifind
 {
 	struct icmphdr *hdr = pkt->l4;
 	struct icmp_inner in;
-	struct lb_backend_ref *ref;
-	struct lb_service *svc;
+	const struct lb_backend_ref *ref;
+	const struct lb_service *svc;
 
 	if ((void *)(hdr + 1) > pkt->end || !icmp_is_error(pkt, hdr->type))
 		return LB_PASS_ICMP;

@@ -25,6 +25,7 @@
 
 #include "lb_abi.h"
 #include "knobs.h"
+#include "hint.h"
 #include "maps.h"
 #include "csum.h"
 #include "hash.h"
@@ -63,15 +64,16 @@ static __always_inline enum lb_verdict check_tcp(struct xdp_md *ctx, const struc
 /* The slow paths are programs of their own: each has its own stack, and the fast one stays small. They belong to one
  * loaded program and are replaced with it; lbd pins the array, which the kernel would empty when lbd ends. */
 int slow_tcp(struct xdp_md *ctx);
-int slow_other(struct xdp_md *ctx);
-enum slow { SLOW_TCP, SLOW_OTHER, SLOW_MAX };
+int slow_icmp(struct xdp_md *ctx);
+int slow_odd(struct xdp_md *ctx);
+enum slow { SLOW_TCP, SLOW_ICMP, SLOW_ODD, SLOW_MAX };
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, SLOW_MAX);
 	__uint(key_size, sizeof(__u32));
 	__array(values, int(struct xdp_md *));
 } slow_paths SEC(".maps") = {
-	.values = { [SLOW_TCP] = &slow_tcp, [SLOW_OTHER] = &slow_other },
+	.values = { [SLOW_TCP] = &slow_tcp, [SLOW_ICMP] = &slow_icmp, [SLOW_ODD] = &slow_odd },
 };
 
 static __always_inline int go_slow(struct xdp_md *ctx, enum slow path)
@@ -80,22 +82,36 @@ static __always_inline int go_slow(struct xdp_md *ctx, enum slow path)
 	return XDP_DROP; /* cannot happen: libbpf fills the array before the program can be attached, lbd pins it */
 }
 
-/* Whatever the fast path cannot parse: ICMP errors, fragments, options, extension headers. */
+/* ICMP: errors about our flows, and the rest. */
 SEC("xdp.frags")
-int slow_other(struct xdp_md *ctx)
+int slow_icmp(struct xdp_md *ctx)
 {
 	struct lb_pkt pkt = {};
 	__u32 out_ifindex = 0;
 	int v;
 
 	v = slow_parse(ctx, &pkt);
-	if (!v && pkt.proto == IPPROTO_TCP && pkt.frag != LB_FRAG_LATER)
-		return go_slow(ctx, SLOW_TCP);
-	if (!v && !slow_point(ctx, &pkt, 0))
-		v = LB_PASS_MALFORMED;
 	if (!v)
-		v = pkt.proto == IPPROTO_TCP ? fragment_later(&pkt, &out_ifindex) : icmp(&pkt, &out_ifindex);
-	return finish(ctx, v, out_ifindex);
+		v = slow_point(ctx, &pkt, 0) ? icmp(&pkt, &out_ifindex) : LB_PASS_MALFORMED;
+	return finish(ctx->ingress_ifindex, v, out_ifindex);
+}
+
+/* Fragments, options, extension headers: later fragments end here, the others once it is known what they are. */
+SEC("xdp.frags")
+int slow_odd(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = {};
+	__u32 out_ifindex = 0;
+	int v;
+
+	v = slow_parse(ctx, &pkt);
+	if (!v && pkt.proto != IPPROTO_TCP)
+		return go_slow(ctx, SLOW_ICMP);
+	if (!v && pkt.frag != LB_FRAG_LATER)
+		return go_slow(ctx, SLOW_TCP);
+	if (!v)
+		v = slow_point(ctx, &pkt, 0) ? fragment_later(&pkt, &out_ifindex) : LB_PASS_MALFORMED;
+	return finish(ctx->ingress_ifindex, v, out_ifindex);
 }
 
 static __always_inline void slow_count_syn(__u32 id)
@@ -145,8 +161,8 @@ SEC("xdp.frags")
 int slow_tcp(struct xdp_md *ctx)
 {
 	struct lb_pkt pkt = {};
-	struct lb_backend_ref *ref;
-	struct lb_service *svc;
+	const struct lb_backend_ref *ref;
+	const struct lb_service *svc;
 	__u32 out_ifindex = 0;
 	int v;
 
@@ -154,7 +170,7 @@ int slow_tcp(struct xdp_md *ctx)
 	if (!v)
 		v = slow_point(ctx, &pkt, sizeof(struct tcphdr)) ? check_tcp(ctx, &pkt) : LB_DROP_TRUNCATED;
 	if (v)
-		return finish(ctx, v, 0);
+		return finish(ctx->ingress_ifindex, v, 0);
 	svc = service_find(&pkt.dst, pkt.dst_port);
 	if (svc) {
 		v = slow_request(ctx, &pkt, svc, &out_ifindex);
@@ -166,7 +182,7 @@ int slow_tcp(struct xdp_md *ctx)
 		return reset_answer(ctx, &pkt, v);
 	if (pkt.frag == LB_FRAG_FIRST && v >= LB_TX_SYN)
 		fragment_remember(&pkt);
-	return finish(ctx, v, out_ifindex);
+	return finish(ctx->ingress_ifindex, v, out_ifindex);
 }
 
 /* A packet that goes on with an established flow, and does nothing else. */
@@ -181,43 +197,43 @@ int lb(struct xdp_md *ctx)
 {
 	struct lb_pkt pkt = {};
 	struct lb_flow_key key;
-	struct lb_backend_ref *ref;
-	struct lb_service *svc;
+	const struct lb_backend_ref *ref;
+	const struct lb_service *svc;
 	struct lb_flow *flow;
-	__u32 out_ifindex = 0;
+	__u32 out_ifindex = 0, in_ifindex = ctx->ingress_ifindex;
 	int v;
 
 	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt, PARSE_PLAIN);
 	if (v == PARSE_NOT_PLAIN)
-		return go_slow(ctx, SLOW_OTHER);
+		return go_slow(ctx, SLOW_ODD);
 	if (v)
-		return finish(ctx, v, 0);
+		return finish(in_ifindex, v, 0);
 	svc = service_find(&pkt.dst, pkt.dst_port);
 	if (svc) {
 		v = check_tcp(ctx, &pkt);
 		if (v)
-			return finish(ctx, v, 0);
+			return finish(in_ifindex, v, 0);
 		request_key(&pkt, svc, &key);
 		flow = bpf_map_lookup_elem(&flows, &key);
 		if (!is_fast(&pkt, flow))
 			return go_slow(ctx, SLOW_TCP);
-		request_established(&pkt, flow, svc->mode, ctx->ingress_ifindex, bpf_ktime_get_ns());
+		request_established(&pkt, flow, svc->mode, in_ifindex, bpf_ktime_get_coarse_ns());
 		v = forward_request(&pkt, flow->backend, true, &out_ifindex);
-		return finish(ctx, v ? v : LB_TX_REQUEST, out_ifindex);
+		return finish(in_ifindex, v ? v : LB_TX_REQUEST, out_ifindex);
 	}
 	ref = service_find_backend(&pkt.src, pkt.src_port);
 	if (!ref)
-		return finish(ctx, LB_PASS_NOT_OURS, 0);
+		return finish(in_ifindex, LB_PASS_NOT_OURS, 0);
 	v = check_tcp(ctx, &pkt);
 	if (v)
-		return finish(ctx, v, 0);
+		return finish(in_ifindex, v, 0);
 	reply_key(&pkt, ref, &key);
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!is_fast(&pkt, flow) || flow->backend != ref->backend)
 		return go_slow(ctx, SLOW_TCP);
-	reply_established(&pkt, flow, bpf_ktime_get_ns());
+	reply_established(&pkt, flow, bpf_ktime_get_coarse_ns());
 	v = forward_reply(&pkt, ref, flow, true, &out_ifindex);
-	return finish(ctx, v ? v : LB_TX_REPLY, out_ifindex);
+	return finish(in_ifindex, v ? v : LB_TX_REPLY, out_ifindex);
 }
 
 SEC("syscall")

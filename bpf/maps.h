@@ -139,6 +139,10 @@ struct {
  * Not pinned: belongs to the loaded program, which lbd fills before it attaches. */
 __u64 port_bits[65536 / 64];
 
+/* Also the loaded program's own. */
+struct hint_table hints[2];
+__u32 hints_live;
+
 static __always_inline bool port_is_served(__u16 port)
 {
 	return port_bits[port >> 6] >> (port & 63) & 1;

@@ -84,17 +84,17 @@ __noinline int reset_answer(struct xdp_md *ctx, const struct lb_pkt *pkt, __u32 
 	__u32 l3_off, len;
 
 	if (!pkt || pkt->tcp_flags & TCP_FLAG_RST)
-		return finish(ctx, LB_DROP_NO_FLOW, 0);
+		return finish(0, LB_DROP_NO_FLOW, 0);
 	l3_off = pkt->l3_off;
 	len = l3_off + (pkt->l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + sizeof(*tcp);
 	if (l3_off > SLOW_MAX_L3 || bpf_xdp_adjust_tail(ctx, len - bpf_xdp_get_buff_len(ctx)))
-		return finish(ctx, LB_DROP_NO_FLOW, 0);
+		return finish(0, LB_DROP_NO_FLOW, 0);
 	eth = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	l3 = (void *)eth + l3_off;
 	tcp = l3 + (pkt->l3_kind == LB_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	if ((void *)(eth + 1) > end || (void *)(tcp + 1) > end)
-		return finish(ctx, LB_DROP_NO_FLOW, 0);
+		return finish(0, LB_DROP_NO_FLOW, 0);
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
@@ -104,7 +104,7 @@ __noinline int reset_answer(struct xdp_md *ctx, const struct lb_pkt *pkt, __u32 
 		reset_ipv6(l3, pkt);
 	reset_tcp(tcp, pkt);
 	tcp->check = ~csum_fold(reset_sum(tcp, sizeof(*tcp), reset_pseudo(pkt)));
-	return finish(ctx, verdict, 0);
+	return finish(0, verdict, 0);
 }
 
 #endif

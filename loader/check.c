@@ -14,16 +14,23 @@
 #include <sys/random.h>
 #include <time.h>
 #include "addr.h"
-#include "check.h"
+#include "check_inner.h"
 #include "log.h"
 #include "num.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define SPREAD_US	1000	/* between the first checks of targets that come together */
-#define ACCURACY_US	1000	/* sd-event's own default, 250 ms, would bunch the checks */
+#define MAX_STRETCH	5
+#define GRACE_US	10000000ULL	/* for kinds that keep the deadline: the checker's own patience is shorter */
 
 static const struct check_kind_ops *const kinds[CHECK_KIND_MAX] = {
 	[CHECK_TCP] = &check_tcp_ops,
+	[CHECK_GREETING] = &check_smtp_ops,
+	[CHECK_EHLO] = &check_smtp_ops,
+	[CHECK_STARTTLS] = &check_smtp_ops,
+	[CHECK_TLS] = &check_smtp_ops,
+	[CHECK_RCPT] = &check_smtp_ops,
+	[CHECK_CANARY] = &check_smtp_ops,
 };
 
 static const char *const result_names[] = {
@@ -40,86 +47,12 @@ static const char *const result_names[] = {
 };
 static_assert(ARRAY_SIZE(result_names) == CHECK_RESULT_MAX, "a name for every result");
 
-enum run_phase { RUN_IDLE = 0, RUN_STARTING, RUN_STARTED, RUN_ENDED, RUN_PHASE_MAX };
-
-struct check_run {
-	struct target *target;
-	enum run_phase phase;
-	void *data;			/* the kind's */
-	__u64 start_us;
-	enum check_result result;	/* of a check that ended within its own start() */
-	char text[POOL_TEXT_LEN];
-};
-
-struct target {
-	struct checks *checks;
-	int id;
-	struct check_target what;
-	const struct check_kind_ops *ops;
-	struct check_tally tally;
-	struct check_status status;
-	struct check_run run;
-	sd_event_source *timer;
-};
-
-struct checks {
-	sd_event *event;
-	void (*verdict)(void *arg, int id, enum backend_health health, const char *reason);
-	void *arg;
-	__u64 random;
-	__u64 first_us;			/* when the latest newcomer starts */
-	struct target *targets[LB_MAX_BACKENDS];
-};
-
 const char *check_result_to_str(enum check_result r)
 {
 	return (unsigned int)r < CHECK_RESULT_MAX ? result_names[r] : "?";
 }
 
-static enum backend_health health_of(enum check_result result)
-{
-	switch (result) {
-	case CHECK_OK:
-		return HEALTH_UP;
-	case CHECK_BUSY:
-		return HEALTH_BUSY;
-	default:
-		return HEALTH_DOWN;
-	}
-}
-
-bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall)
-{
-	enum backend_health seen = health_of(result);
-	bool worse = seen > tally->health;
-
-	if (result == CHECK_INTERNAL)
-		return false;
-	if (tally->fresh) {
-		*tally = (struct check_tally){ .health = seen };
-		return true;
-	}
-	/* DEAD is the daemon's word, not a check's: a failed check agrees with it. */
-	if (seen == tally->health || (seen == HEALTH_DOWN && tally->health == HEALTH_DEAD)) {
-		tally->count = 0;
-		return false;
-	}
-	if (!tally->count || tally->worse != worse) {
-		tally->worse = worse;
-		tally->count = 0;
-		tally->nearest = seen;
-	} else if (worse ? seen < tally->nearest : seen > tally->nearest) {
-		tally->nearest = seen;
-	}
-	tally->count++;
-	if (tally->count < (worse ? fall : rise))
-		return false;
-	tally->health = tally->nearest;
-	tally->count = 0;
-	return true;
-}
-
-static __u64 now_us(void)
+__u64 check_now_us(void)
 {
 	struct timespec ts;
 
@@ -149,45 +82,37 @@ static void arm(struct target *t, __u64 at_us)
 		log_ret(err, "check of backend %d: timer does not start, it is not checked any more", t->id);
 }
 
-/* From start to start, so that a slow server is asked as often as a quick one, but with a pause:
- * a time-out longer than the interval must not make checks follow each other without one. */
-static void arm_next(struct target *t, __u64 now)
-{
-	__u64 interval = t->what.conf.interval_ms * 1000ULL;
-	bool doubt = t->tally.count && t->tally.worse;
-	__u64 next = t->run.start_us + jitter(t->checks, doubt ? interval / 2 : interval);
-	__u64 soonest = now + interval / 10 + 1000;
+/* --- one run --- */
 
-	arm(t, next > soonest ? next : soonest);
+__u64 check_run_deadline_us(const struct check_run *run)
+{
+	return run->start_us + run->what->conf.timeout_ms * 1000ULL + (run->ops->keeps_deadline ? GRACE_US : 0);
 }
 
-/* The last thing that happens in an event: verdict() may remove the target, or close the engine. */
-static void finish(struct target *t, enum check_result result, const char *text)
+enum check_result check_run_overdue(const struct check_run *run, char *text, size_t len)
 {
-	struct checks *checks = t->checks;
-	char reason[POOL_TEXT_LEN];
-	__u64 now = now_us();
-	bool decided;
+	char duration[32];
 
-	t->run.phase = RUN_IDLE;
-	t->run.data = NULL;
-	t->status.last = result;
-	t->status.duration_us = now - t->run.start_us;
-	t->status.at_ns = now * 1000;
-	snprintf(t->status.text, sizeof(t->status.text), "%s: %s", t->ops->name,
-		 text ? text : check_result_to_str(result));
-	memcpy(reason, t->status.text, sizeof(reason));
-	decided = check_tally_add(&t->tally, result, t->what.conf.rise, t->what.conf.fall);
-	arm_next(t, now);
-	if (decided)
-		checks->verdict(checks->arg, t->id, t->tally.health, reason);
+	if (run->ops->keeps_deadline) {
+		snprintf(text, len, "no answer from the checker");
+		return CHECK_INTERNAL;
+	}
+	snprintf(text, len, "no answer in %s", num_duration_to_str(run->what->conf.timeout_ms, duration, sizeof(duration)));
+	return CHECK_TIMEOUT;
+}
+
+static void run_end(struct check_run *run)
+{
+	run->phase = RUN_IDLE;
+	run->data = NULL;
 }
 
 void check_done(struct check_run *run, enum check_result result, const char *text)
 {
 	assert(run->phase == RUN_STARTING || run->phase == RUN_STARTED);
 	if (run->phase == RUN_STARTED) {
-		finish(run->target, result, text);
+		run_end(run);
+		run->ended(run, result, text);
 		return;
 	}
 	/* From within start(), which still stands on this run: keep the result until it has returned. */
@@ -196,52 +121,160 @@ void check_done(struct check_run *run, enum check_result result, const char *tex
 	snprintf(run->text, sizeof(run->text), "%s", text ? text : check_result_to_str(result));
 }
 
-static void start(struct target *t)
+void check_run_start(struct check_run *run)
 {
-	struct check_run *run = &t->run;
-	char text[POOL_TEXT_LEN];
 	int err;
 
-	run->start_us = now_us();
+	run->start_us = check_now_us();
 	run->phase = RUN_STARTING;
 	run->data = NULL;
-	err = t->ops->start(run);
-	if (err) {
-		finish(t, CHECK_INTERNAL, strerror(-err));
-	} else if (run->phase == RUN_ENDED) {
-		memcpy(text, run->text, sizeof(text));
-		finish(t, run->result, text);
-	} else {
+	run->code = 0;
+	run->tls_days = -1;
+	err = run->ops->start(run);
+	if (err)
+		check_done(run, CHECK_INTERNAL, strerror(-err));
+	else if (run->phase == RUN_STARTING)
 		run->phase = RUN_STARTED;
-		arm(t, run->start_us + t->what.conf.timeout_ms * 1000ULL);
-	}
 }
 
-static void stop(struct target *t)
+void check_run_stop(struct check_run *run)
 {
-	if (t->run.phase == RUN_STARTED)
-		t->ops->cancel(&t->run);
-	t->run.phase = RUN_IDLE;
-	t->run.data = NULL;
+	if (run->phase == RUN_STARTED)
+		run->ops->cancel(run);
+	run_end(run);
+}
+
+void check_run_facts(struct check_run *run, __u16 code, __s32 tls_days)
+{
+	run->code = code;
+	run->tls_days = tls_days;
+}
+
+bool check_run_wants_transcript(const struct check_run *run)
+{
+	return run->wants_transcript;
+}
+
+void check_run_transcript(struct check_run *run, const char *text)
+{
+	free(run->transcript);
+	run->transcript = strdup(text);
+}
+
+int check_run_checker(struct check_run *run, struct checker **out)
+{
+	struct checks *checks = run->checks;
+	int err = checks->checker ? 0 : checker_open(checks->event, &checks->checker);
+
+	if (!err)
+		*out = checks->checker;
+	return err;
+}
+
+/* --- one target --- */
+
+/* From start to start, so that a slow server is asked as often as a quick one, but with a pause:
+ * a time-out longer than the interval must not make checks follow each other without one. */
+static void arm_next(struct target *t, __u64 now)
+{
+	__u64 interval = t->what.conf.interval_ms * 1000ULL;
+	bool doubt = t->tally.count && t->tally.worse;
+	__u64 next = t->run.start_us + jitter(t->run.checks, doubt ? interval / 2 : interval * t->stretch);
+	__u64 soonest = now + interval / 10 + 1000;
+
+	arm(t, next > soonest ? next : soonest);
+}
+
+/* Traffic that goes well since the last check makes the next one less urgent. */
+static void note_evidence(struct target *t, enum check_result result)
+{
+	bool proven = t->evidence_us >= t->run.start_us && t->tally.health == HEALTH_UP && result == CHECK_OK;
+
+	if (!proven)
+		t->stretch = 1;
+	else if (t->stretch < MAX_STRETCH)
+		t->stretch++;
+	t->evidence_us = 0;
+}
+
+static void watch_certificate(struct target *t)
+{
+	bool soon = t->run.tls_days >= 0 && t->run.tls_days < t->what.conf.cert_days;
+
+	if (soon && !t->warned_of_cert)
+		log_warn("check of backend %d: its certificate ends in %d days", t->id, (int)t->run.tls_days);
+	t->warned_of_cert = soon || (t->run.tls_days < 0 && t->warned_of_cert);
+}
+
+/* The last thing that happens in an event: verdict() may remove the target, or close the engine. */
+static void finish(struct check_run *run, enum check_result result, const char *text)
+{
+	struct target *t = (struct target *)((char *)run - offsetof(struct target, run));
+	struct checks *checks = run->checks;
+	char reason[POOL_TEXT_LEN];
+	__u64 now = check_now_us();
+	bool decided;
+
+	t->status.last = result;
+	t->status.duration_us = now - run->start_us;
+	t->status.at_ns = now * 1000;
+	t->status.code = run->code;
+	t->status.tls_days = run->tls_days;
+	snprintf(t->status.text, sizeof(t->status.text), "%s: %s", run->ops->name,
+		 text ? text : check_result_to_str(result));
+	memcpy(reason, t->status.text, sizeof(reason));
+	decided = check_tally_add(&t->tally, result, t->what.conf.rise, t->what.conf.fall, now * 1000);
+	note_evidence(t, result);
+	watch_certificate(t);
+	arm_next(t, now);
+	if (decided)
+		checks->verdict(checks->arg, t->id, t->tally.health, reason);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct target *t = arg;
-	char text[64], duration[32];
+	enum check_result result;
+	char text[POOL_TEXT_LEN];
 
 	(void)s;
 	(void)usec;
-	if (t->run.phase == RUN_IDLE) {
-		start(t);
+	if (t->run.phase != RUN_IDLE) {
+		result = check_run_overdue(&t->run, text, sizeof(text));
+		check_run_stop(&t->run);
+		finish(&t->run, result, text);
 		return 0;
 	}
-	stop(t);
-	snprintf(text, sizeof(text), "no answer in %s",
-		 num_duration_to_str(t->what.conf.timeout_ms, duration, sizeof(duration)));
-	finish(t, CHECK_TIMEOUT, text);
+	check_run_start(&t->run);
+	if (t->run.phase == RUN_ENDED) {
+		memcpy(text, t->run.text, sizeof(text));
+		run_end(&t->run);
+		finish(&t->run, t->run.result, text);
+	} else {
+		arm(t, check_run_deadline_us(&t->run));
+	}
 	return 0;
 }
+
+void checks_evidence(struct checks *checks, int id, bool healthy)
+{
+	struct target *t = check_id_is_good(id) ? checks->targets[id] : NULL;
+	__u64 now = check_now_us();
+
+	if (!t)
+		return;
+	if (healthy) {
+		t->evidence_us = now;
+		return;
+	}
+	t->evidence_us = 0;
+	t->stretch = 1;
+	/* Doubt comes with every lost packet: a quarter of the interval between checks is enough haste. */
+	if (t->run.phase == RUN_IDLE && now - t->run.start_us >= t->what.conf.interval_ms * 250ULL)
+		arm(t, now);
+}
+
+/* --- the engine --- */
 
 int checks_open(sd_event *event, void (*verdict)(void *arg, int id, enum backend_health health, const char *reason),
 		void *arg, struct checks **out)
@@ -252,11 +285,12 @@ int checks_open(sd_event *event, void (*verdict)(void *arg, int id, enum backend
 		return -ENOMEM;
 	/* Early in the boot there may be no randomness yet; the clock will do for spreading checks. */
 	if (getrandom(&checks->random, sizeof(checks->random), GRND_NONBLOCK) != sizeof(checks->random))
-		checks->random = now_us();
+		checks->random = check_now_us();
 	checks->random |= 1;
 	checks->event = sd_event_ref(event);
 	checks->verdict = verdict;
 	checks->arg = arg;
+	TAILQ_INIT(&checks->now);
 	*out = checks;
 	return 0;
 }
@@ -265,7 +299,7 @@ static void target_free(struct target *t)
 {
 	if (!t)
 		return;
-	stop(t);
+	check_run_stop(&t->run);
 	sd_event_source_disable_unref(t->timer);
 	free(t);
 }
@@ -274,23 +308,26 @@ void checks_close(struct checks *checks)
 {
 	if (!checks)
 		return;
+	checks_now_end(checks, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(checks->targets); i++)
 		target_free(checks->targets[i]);
+	checker_close(checks->checker);
 	sd_event_unref(checks->event);
 	free(checks);
 }
 
-static bool id_is_good(int id)
+bool check_id_is_good(int id)
 {
 	return id > LB_NO_BACKEND && id < LB_MAX_BACKENDS;
 }
 
 void checks_remove(struct checks *checks, int id)
 {
-	if (!id_is_good(id))
+	if (!check_id_is_good(id))
 		return;
 	target_free(checks->targets[id]);
 	checks->targets[id] = NULL;
+	checks_now_end(checks, id);
 }
 
 static int target_new(struct checks *checks, int id, struct target **out)
@@ -300,10 +337,12 @@ static int target_new(struct checks *checks, int id, struct target **out)
 
 	if (!t)
 		return -ENOMEM;
-	t->checks = checks;
 	t->id = id;
-	t->run.target = t;
-	err = sd_event_add_time(checks->event, &t->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_US, on_timer, t);
+	t->stretch = 1;
+	t->run.checks = checks;
+	t->run.what = &t->what;
+	t->run.ended = finish;
+	err = sd_event_add_time(checks->event, &t->timer, CLOCK_MONOTONIC, UINT64_MAX, CHECK_ACCURACY_US, on_timer, t);
 	if (err < 0) {
 		free(t);
 		return err;
@@ -312,18 +351,25 @@ static int target_new(struct checks *checks, int id, struct target **out)
 	return 0;
 }
 
+static bool conf_is_same(const struct check_conf *a, const struct check_conf *b)
+{
+	return a->kind == b->kind && a->interval_ms == b->interval_ms && a->timeout_ms == b->timeout_ms &&
+	       a->rise == b->rise && a->fall == b->fall && a->cert_days == b->cert_days && a->verify == b->verify &&
+	       a->proxy == b->proxy && addr_equal(&a->source, &b->source) && !strcmp(a->ehlo, b->ehlo) &&
+	       !strcmp(a->keywords, b->keywords) && !strcmp(a->from, b->from) && !strcmp(a->to, b->to) &&
+	       !strcmp(a->name, b->name);
+}
+
 static bool target_is_same(const struct check_target *a, const struct check_target *b)
 {
-	return addr_equal(&a->address, &b->address) && a->port == b->port && a->conf.kind == b->conf.kind &&
-	       a->conf.interval_ms == b->conf.interval_ms && a->conf.timeout_ms == b->conf.timeout_ms &&
-	       a->conf.rise == b->conf.rise && a->conf.fall == b->conf.fall;
+	return addr_equal(&a->address, &b->address) && a->port == b->port && conf_is_same(&a->conf, &b->conf);
 }
 
 /* One newcomer a millisecond: a thousand SYNs at once would be our own SYN flood. */
 static void arm_first(struct target *t)
 {
-	struct checks *checks = t->checks;
-	__u64 now = now_us(), next = checks->first_us + SPREAD_US;
+	struct checks *checks = t->run.checks;
+	__u64 now = check_now_us(), next = checks->first_us + SPREAD_US;
 
 	/* Reloads in quick succession leave slots behind that nobody uses: start over. */
 	if (next < now || next > now + LB_MAX_BACKENDS * SPREAD_US)
@@ -339,7 +385,7 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 	struct target *t;
 	int err;
 
-	if (!id_is_good(id) || (unsigned int)target->conf.kind >= CHECK_KIND_MAX)
+	if (!check_id_is_good(id) || (unsigned int)target->conf.kind >= CHECK_KIND_MAX)
 		return -EINVAL;
 	if (target->conf.kind == CHECK_NONE) {
 		checks_remove(checks, id);
@@ -354,7 +400,7 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 	/* Whoever says "fresh" at every look must not keep the first check from ever coming to its end. */
 	if (t && (!fresh || t->tally.fresh) && target_is_same(&t->what, target)) {
 		if (t->tally.health != health)
-			t->tally = (struct check_tally){ .health = health, .fresh = fresh };
+			check_tally_reset(&t->tally, health, fresh);
 		return 0;
 	}
 	/* Changed before its first result: still nobody knows. */
@@ -366,9 +412,11 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 			return err;
 		checks->targets[id] = t;
 	}
-	stop(t);
+	check_run_stop(&t->run);
 	t->what = *target;
-	t->ops = ops;
+	t->run.ops = ops;
+	t->stretch = 1;
+	t->warned_of_cert = false;
 	t->tally = (struct check_tally){ .health = health, .fresh = fresh };
 	memset(&t->status, 0, sizeof(t->status));
 	arm_first(t);
@@ -377,20 +425,25 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 
 bool checks_status(const struct checks *checks, int id, struct check_status *out)
 {
-	if (!id_is_good(id) || !checks->targets[id])
+	if (!check_id_is_good(id) || !checks->targets[id])
 		return false;
 	*out = checks->targets[id]->status;
 	return true;
 }
 
+pid_t checks_checker_pid(const struct checks *checks)
+{
+	return checks->checker ? checker_pid(checks->checker) : 0;
+}
+
 sd_event *check_run_event(struct check_run *run)
 {
-	return run->target->checks->event;
+	return run->checks->event;
 }
 
 const struct check_target *check_run_target(struct check_run *run)
 {
-	return &run->target->what;
+	return run->what;
 }
 
 void check_run_set_data(struct check_run *run, void *data)

@@ -8,6 +8,7 @@
 #define LB_CHECK_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 #include "pool.h"
 
@@ -38,6 +39,8 @@ struct check_status {
 	enum check_result last;
 	__u32 duration_us;
 	__u64 at_ns;		/* CLOCK_MONOTONIC; 0: never ran */
+	__u16 code;		/* of the reply that decided; 0: none */
+	__s32 tls_days;		/* that the certificate is still good for; -1: none was seen */
 	char text[POOL_TEXT_LEN];
 };
 
@@ -59,6 +62,22 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 void checks_remove(struct checks *checks, int id);
 bool checks_status(const struct checks *checks, int id, struct check_status *out);	/* false: not checked */
 
+/* What traffic says of backend id. Healthy: the interval grows with each good check, up to five times the
+ * configured one, for as long as such news keeps coming. Not healthy: back to the configured one, and a check
+ * runs now, unless one has just begun. */
+void checks_evidence(struct checks *checks, int id, bool healthy);
+
+/* One check of backend id now, beside its schedule; its result changes no state. done is called once, from the
+ * event loop, never from within this call: with the dialogue ("> EHLO ...", "< 250 ...", "* ..." for all else), at
+ * most 8 KiB, which is gone afterwards. When the backend or the engine goes away first: CHECK_INTERNAL, from within
+ * checks_remove(), checks_set() or checks_close(), and then it must not call back in here. 0, -ENOENT (not
+ * checked), -EBUSY (too many at a time), -ENOMEM. */
+int checks_run_now(struct checks *checks, int id,
+		   void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg);
+/* Whoever asked is gone: forgets all runs with this arg, without a call. */
+void checks_run_forget(struct checks *checks, const void *arg);
+pid_t checks_checker_pid(const struct checks *checks);	/* 0: none runs */
+
 /* For the kinds: one running check. The engine allocates it, sets the deadline, owns the memory. */
 struct check_run;
 struct check_kind_ops {
@@ -68,6 +87,8 @@ struct check_kind_ops {
 	int (*start)(struct check_run *run);
 	/* Deadline passed or target changed or removed: release everything; do not call check_done(). */
 	void (*cancel)(struct check_run *run);
+	/* It keeps the deadline itself, and tells CHECK_TIMEOUT: when nothing comes at all, the trouble is ours. */
+	bool keeps_deadline;
 };
 /* text: "connection refused"; NULL: the result's own name. Release everything first and do not touch
  * run after it: the target may be gone. */
@@ -77,18 +98,38 @@ const struct check_target *check_run_target(struct check_run *run);
 void check_run_set_data(struct check_run *run, void *data);
 void *check_run_data(struct check_run *run);
 
-extern const struct check_kind_ops check_tcp_ops;
+/* Before check_done(): what goes into the status beside the text, and the dialogue where one is wanted. */
+void check_run_facts(struct check_run *run, __u16 code, __s32 tls_days);
+bool check_run_wants_transcript(const struct check_run *run);
+void check_run_transcript(struct check_run *run, const char *text);
+/* The process that speaks for the kinds that read replies; opened at first use. 0 or -errno. */
+struct checker;
+int check_run_checker(struct check_run *run, struct checker **out);
+
+extern const struct check_kind_ops check_tcp_ops, check_smtp_ops;
+
+/* What connect(), or a connection later on, ended with. */
+enum check_result check_from_errno(int cause);
+const char *check_errno_text(int cause);
 
 /* Rise and fall of one target. Pure: apart from the engine, so that it is tested without a clock. */
+#define CHECK_FLAP_CHANGES 5
 struct check_tally {
 	enum backend_health health;	/* what is believed now */
 	enum backend_health nearest;	/* of the results counted, the one that is closest to health */
 	__u32 count;			/* consecutive results on the same side of health */
 	bool worse;			/* which side that is */
 	bool fresh;			/* nothing is believed: the next result decides */
+	__u8 damping;			/* rise is so many times as long: 0 and 1 mean once */
+	__u8 changes_at;
+	__u64 changed_ns, changes_ns[CHECK_FLAP_CHANGES];
 };
 /* Counts one result. True: decided, tally->health is the verdict. Going down to BUSY and further to DOWN
- * takes fall results each as bad as that; a mixed run goes as far as all of its results agree. */
-bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall);
+ * takes fall results each as bad as that; a mixed run goes as far as all of its results agree. A change that
+ * is more than the fifth within a minute doubles rise, up to eightfold, until nothing has changed for 5 minutes. */
+bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall, __u64 now_ns);
+__u32 check_tally_rise(struct check_tally *tally, __u16 rise, __u64 now_ns);	/* with damping */
+/* Another health from elsewhere; the memory of changes stays. */
+void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh);
 
 #endif

@@ -13,41 +13,55 @@
 #include "addr.h"
 #include "check.h"
 
-/* Why connect() failed, at once or later. */
-static void report(struct check_run *run, int cause)
+enum check_result check_from_errno(int cause)
 {
-	enum check_result result;
-
 	switch (cause) {
 	case 0:
-		check_done(run, CHECK_OK, "connected");
-		return;
+		return CHECK_OK;
 	case ECONNREFUSED:
-		check_done(run, CHECK_REFUSED, "connection refused");
-		return;
+		return CHECK_REFUSED;
 	case ECONNRESET:
 	case EPIPE:
-		check_done(run, CHECK_RESET, "connection reset");
-		return;
+		return CHECK_RESET;
 	case ETIMEDOUT:		/* the kernel gave up before the engine: tcp_syn_retries is small */
-		check_done(run, CHECK_TIMEOUT, "no answer");
-		return;
-	case ENETUNREACH:
-		check_done(run, CHECK_UNREACHABLE, "network unreachable");
-		return;
-	case EHOSTUNREACH:	/* no neighbour, or ICMP (RFC 1122, 4.2.3.9) */
-		check_done(run, CHECK_UNREACHABLE, "no route to host");
-		return;
+		return CHECK_TIMEOUT;
 	case EPERM:		/* a firewall rule of this host */
 	case EADDRNOTAVAIL:	/* no address of the family, or no free port */
 	case ENOBUFS:
 	case ENOMEM:
-		result = CHECK_INTERNAL;
-		break;
+		return CHECK_INTERNAL;
+	case ENETUNREACH:
+	case EHOSTUNREACH:	/* no neighbour, or ICMP (RFC 1122, 4.2.3.9) */
 	default:
-		result = CHECK_UNREACHABLE;
+		return CHECK_UNREACHABLE;
 	}
-	check_done(run, result, strerror(cause));
+}
+
+const char *check_errno_text(int cause)
+{
+	switch (cause) {
+	case 0:
+		return "connected";
+	case ECONNREFUSED:
+		return "connection refused";
+	case ECONNRESET:
+	case EPIPE:
+		return "connection reset";
+	case ETIMEDOUT:
+		return "no answer";
+	case ENETUNREACH:
+		return "network unreachable";
+	case EHOSTUNREACH:
+		return "no route to host";
+	default:
+		return strerror(cause);
+	}
+}
+
+/* Why connect() failed, at once or later. */
+static void report(struct check_run *run, int cause)
+{
+	check_done(run, check_from_errno(cause), check_errno_text(cause));
 }
 
 static void release(struct check_run *run)

@@ -12,16 +12,14 @@
 #include "addr.h"
 #include "config.h"
 #include "config_file.h"
-#include "config_yaml.h"
+#include "config_inner.h"
 #include "num.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 #define MIN_FLOWS	16
 #define MAX_FLOWS	(64 << 20)
-#define MIN_TIME_MS	100
+#define MIN_TIME_MS	CONFIG_MIN_TIME_MS
 #define MAX_TIME_MS	(30 * 86400 * 1000ULL)
-#define MAX_CHECK_MS	3600000
-#define MAX_RISE	100
 /* RFC 5321, 4.5.3.2.6: a client may wait 10 minutes for the reply to its data; a minute for clocks and
  * retransmissions. */
 #define SAFE_IDLE_MS	660000
@@ -82,26 +80,26 @@ void config_free(struct config *config)
 
 /* --- values --- */
 
-static int read_number(struct reader *r, const yaml_node_t *node, const char *what, uint64_t min, uint64_t max,
-		       uint64_t *out)
+int config_number(struct config_yaml *src, const yaml_node_t *node, const char *what, uint64_t min, uint64_t max,
+		  uint64_t *out)
 {
 	const char *text = NULL;
-	int err = config_yaml_text(&r->src, node, what, &text);
+	int err = config_yaml_text(src, node, what, &text);
 
 	if (!err && num_parse(text, min, max, out))
-		err = config_yaml_fail(&r->src, node, "%s \"%.64s\" is not %" PRIu64 "-%" PRIu64, what, text, min, max);
+		err = config_yaml_fail(src, node, "%s \"%.64s\" is not %" PRIu64 "-%" PRIu64, what, text, min, max);
 	return err;
 }
 
-static int read_duration(struct reader *r, const yaml_node_t *node, const char *what, uint64_t min_ms, uint64_t max_ms,
-			 uint64_t *out)
+int config_duration(struct config_yaml *src, const yaml_node_t *node, const char *what, uint64_t min_ms, uint64_t max_ms,
+		    uint64_t *out)
 {
 	const char *text = NULL;
 	char min[24], max[24];
-	int err = config_yaml_text(&r->src, node, what, &text);
+	int err = config_yaml_text(src, node, what, &text);
 
 	if (!err && num_parse_duration(text, min_ms, max_ms, out))
-		err = config_yaml_fail(&r->src, node, "%s \"%.64s\" is not a time of %s to %s, such as 250ms, 30s, 15m or 2h",
+		err = config_yaml_fail(src, node, "%s \"%.64s\" is not a time of %s to %s, such as 250ms, 30s, 15m or 2h",
 				       what, text, num_duration_to_str(min_ms, min, sizeof(min)),
 				       num_duration_to_str(max_ms, max, sizeof(max)));
 	return err;
@@ -216,7 +214,7 @@ static int read_timers(struct reader *r, const yaml_node_t *node)
 		if (!values[i])
 			continue;
 		/* "at once" makes sense for the last two only */
-		err = read_duration(r, values[i], keys[i], i < DRAIN_IDLE ? MIN_TIME_MS : 0, MAX_TIME_MS, &ms);
+		err = config_duration(&r->src, values[i], keys[i], i < DRAIN_IDLE ? MIN_TIME_MS : 0, MAX_TIME_MS, &ms);
 		if (!err)
 			*into[i] = ms;
 	}
@@ -231,51 +229,6 @@ static int read_timers(struct reader *r, const yaml_node_t *node)
 }
 
 /* --- services --- */
-
-static int read_check_kind(struct reader *r, const yaml_node_t *node, struct check_conf *check)
-{
-	const char *text = NULL;
-	int err = config_yaml_text(&r->src, node, "check", &text);
-
-	if (err)
-		return err;
-	if (check_kind_from_str(text) < 0)
-		return config_yaml_fail(&r->src, node, "check \"%.64s\" is not one of none, tcp, greeting, ehlo, starttls, tls, "
-					"rcpt, canary", text);
-	check->kind = check_kind_from_str(text);
-	return 0;
-}
-
-static int read_check(struct reader *r, const yaml_node_t *node, struct check_conf *check)
-{
-	enum { KIND, INTERVAL, TIMEOUT, RISE, FALL, PORT };
-	static const char *const keys[] = { "kind", "interval", "timeout", "rise", "fall", "port" };
-	yaml_node_t *values[COUNT(keys)];
-	uint64_t interval = check->interval_ms, timeout = check->timeout_ms, rise = check->rise, fall = check->fall, port = 0;
-	int err;
-
-	if (node->type == YAML_SCALAR_NODE)
-		return read_check_kind(r, node, check);
-	err = config_yaml_map(&r->src, node, "check", keys, COUNT(keys), values);
-	if (!err && values[KIND])
-		err = read_check_kind(r, values[KIND], check);
-	if (!err && values[INTERVAL])
-		err = read_duration(r, values[INTERVAL], "interval", MIN_TIME_MS, MAX_CHECK_MS, &interval);
-	if (!err && values[TIMEOUT])
-		err = read_duration(r, values[TIMEOUT], "timeout", MIN_TIME_MS, MAX_CHECK_MS, &timeout);
-	if (!err && values[RISE])
-		err = read_number(r, values[RISE], "rise", 1, MAX_RISE, &rise);
-	if (!err && values[FALL])
-		err = read_number(r, values[FALL], "fall", 1, MAX_RISE, &fall);
-	if (!err && values[PORT])
-		err = read_number(r, values[PORT], "port", 1, 65535, &port);
-	check->interval_ms = interval;
-	check->timeout_ms = timeout;
-	check->rise = rise;
-	check->fall = fall;
-	check->port = port;
-	return err;
-}
 
 /* The rest of a list beyond max is counted, for the pool to complain about. */
 static int read_texts(struct reader *r, yaml_node_t *node, const char *what, const char **out, size_t max, size_t *out_n)
@@ -387,7 +340,7 @@ static int read_service(struct reader *r, yaml_node_t *node)
 	if (!err && values[REFUSE_TEXT])
 		err = config_yaml_text(&r->src, values[REFUSE_TEXT], "refuse-text", &spec.refuse_text);
 	if (!err && values[CHECK])
-		err = read_check(r, values[CHECK], &check);
+		err = config_check(&r->src, values[CHECK], &check);
 	if (err)
 		return err;
 	if (pool_service_add(r->config->pool, &spec, r->src.err) < 0)
@@ -431,7 +384,7 @@ static int read_root(struct reader *r)
 	if (!err && values[TIMERS])
 		err = read_timers(r, values[TIMERS]);
 	if (!err && values[SEED])
-		err = read_number(r, values[SEED], "hash-seed", 0, UINT64_MAX, &seed);
+		err = config_number(&r->src, values[SEED], "hash-seed", 0, UINT64_MAX, &seed);
 	if (!err && values[MANAGE_VIPS])
 		err = read_bool(r, values[MANAGE_VIPS], "manage-vips", &r->config->manage_vips);
 	if (!err)

@@ -125,15 +125,48 @@ static void put_settings(FILE *f, const struct config *config, const struct conf
 		fprintf(f, "manage-vips: %s\n", config->manage_vips ? "true" : "false");
 }
 
+static void put_word(FILE *f, const char *key, const char *text)
+{
+	if (!*text)
+		return;
+	fprintf(f, ", %s: ", key);
+	put_text(f, text);
+}
+
+static void put_check_words(FILE *f, const struct check_conf *check)
+{
+	static const struct lb_addr any;
+
+	put_word(f, "ehlo", check->ehlo);
+	put_word(f, "keywords", check->keywords);
+	put_word(f, "from", check->from);
+	put_word(f, "to", check->to);
+	put_word(f, "name", check->name);
+	/* With a name the reader would take it for "name". */
+	if (check->verify != (*check->name ? VERIFY_NAME : VERIFY_NONE))
+		fprintf(f, ", verify: %s", check_verify_to_str(check->verify));
+	if (check->proxy != PROXY_NONE)
+		fprintf(f, ", proxy: %s", check_proxy_to_str(check->proxy));
+	if (!addr_equal(&check->source, &any)) {
+		fputs(", source: ", f);
+		put_addr(f, &check->source);
+	}
+	if (check->cert_days != check_conf_default.cert_days)
+		fprintf(f, ", cert-days: %u", check->cert_days);
+	if (check->panic != check_conf_default.panic)
+		fprintf(f, ", panic: %u%%", check->panic);
+}
+
 static void put_check(FILE *f, const struct check_conf *check)
 {
 	const struct check_conf *standard = &check_conf_default;
+	bool canary = check->kind == CHECK_CANARY;	/* has other defaults */
 	char text[24];
 
 	fprintf(f, "    check: {kind: %s", check_kind_to_str(check->kind));
-	if (check->interval_ms != standard->interval_ms)
+	if (canary || check->interval_ms != standard->interval_ms)
 		fprintf(f, ", interval: %s", num_duration_to_str(check->interval_ms, text, sizeof(text)));
-	if (check->timeout_ms != standard->timeout_ms)
+	if (canary || check->timeout_ms != standard->timeout_ms)
 		fprintf(f, ", timeout: %s", num_duration_to_str(check->timeout_ms, text, sizeof(text)));
 	if (check->rise != standard->rise)
 		fprintf(f, ", rise: %u", check->rise);
@@ -141,6 +174,7 @@ static void put_check(FILE *f, const struct check_conf *check)
 		fprintf(f, ", fall: %u", check->fall);
 	if (check->port)
 		fprintf(f, ", port: %u", check->port);
+	put_check_words(f, check);
 	fputs("}\n", f);
 }
 

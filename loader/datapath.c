@@ -226,6 +226,8 @@ static int map_memory(struct datapath *dp)
 		.loads = loads,
 		.totals = totals,
 		.port_bits = dp->skel->bss->port_bits,
+		.hints = dp->skel->bss->hints,
+		.hints_live = &dp->skel->bss->hints_live,
 	};
 	m->totals->flow_limit = bpf_map__max_entries(dp->skel->maps.flows);
 	return 0;

@@ -14,6 +14,7 @@
 #include "pool.h"
 
 struct datapath;
+struct hint_table;
 
 struct datapath_options {
 	const char *bpffs;	/* folder for the pins, made when missing */
@@ -51,7 +52,10 @@ struct datapath_maps {
 	struct lb_backend *backends;		/* mmapped, LB_MAX_BACKENDS; written word by word */
 	const struct lb_load *loads;		/* mmapped */
 	struct lb_totals *totals;		/* mmapped */
-	__u64 *port_bits;			/* of the loaded program */
+	/* of the loaded program */
+	__u64 *port_bits;
+	struct hint_table *hints;		/* two */
+	__u32 *hints_live;
 };
 const struct datapath_maps *datapath_maps(const struct datapath *dp);
 

@@ -64,11 +64,29 @@ enum backend_state {
 enum check_kind { CHECK_NONE = 0, CHECK_TCP, CHECK_GREETING, CHECK_EHLO, CHECK_STARTTLS, CHECK_TLS,
 		  CHECK_RCPT, CHECK_CANARY, CHECK_KIND_MAX };
 
+/* How far a certificate must be good: not at all, by a trusted issuer and in date, and for a name. */
+enum check_verify { VERIFY_NONE = 0, VERIFY_CHAIN, VERIFY_NAME, VERIFY_MAX };
+/* The header that a mail server behind a proxy insists on: v1 with the check's own addresses, v2 LOCAL. */
+enum check_proxy { PROXY_NONE = 0, PROXY_V1, PROXY_V2, PROXY_MAX };
+
+#define CHECK_NAME_LEN	256		/* a domain name, or a mail address */
+#define CHECK_WORDS_LEN	128
+
 struct check_conf {
 	enum check_kind kind;
 	__u32 interval_ms, timeout_ms;	/* 2000, 5000 */
 	__u16 rise, fall;		/* 2, 3: consecutive results that change the verdict */
 	__u16 port;			/* 0: the service's first port */
+	__u16 cert_days;		/* 14: a certificate with fewer days left is warned of */
+	__u8 panic;			/* 50: over so many percent down at once, the checks are not believed; 0: off */
+	enum check_verify verify;
+	enum check_proxy proxy;
+	struct lb_addr source;		/* all zero: the kernel's choice */
+	char ehlo[CHECK_NAME_LEN];	/* "": mailxdp-probe.<host name> */
+	char keywords[CHECK_WORDS_LEN];	/* what EHLO must offer: "STARTTLS 8BITMIME" */
+	char from[CHECK_NAME_LEN];	/* "": the null sender */
+	char to[CHECK_NAME_LEN];	/* "": postmaster */
+	char name[CHECK_NAME_LEN];	/* in the certificate, and asked for in the handshake */
 };
 
 struct service {
@@ -166,6 +184,10 @@ int backend_family(const struct backend *be);		/* 0 IPv4, 1 IPv6: index into vip
 const char *check_kind_to_str(enum check_kind k);	/* none, tcp, greeting, ehlo, starttls, tls, rcpt, canary */
 int check_kind_from_str(const char *name);		/* or -EINVAL */
 extern const struct check_conf check_conf_default;	/* tcp, 2 s, 5 s, rise 2, fall 3 */
+const char *check_verify_to_str(enum check_verify v);	/* none, chain, name */
+int check_verify_from_str(const char *name);		/* or -EINVAL */
+const char *check_proxy_to_str(enum check_proxy p);	/* none, v1, v2 */
+int check_proxy_from_str(const char *name);		/* or -EINVAL */
 
 /* Names of a service's eligible backends (with except_id: the others of its address family), "mailx1, mailx3"; "none" when there are none.
  * Truncates with ", ..." Returns buf. */

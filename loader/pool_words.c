@@ -15,6 +15,7 @@
 
 const struct check_conf check_conf_default = {
 	.kind = CHECK_TCP, .interval_ms = 2000, .timeout_ms = 5000, .rise = 2, .fall = 3,
+	.cert_days = 14, .panic = 50,
 };
 
 static const char *const states[] = {
@@ -28,6 +29,16 @@ static const char *const check_kinds[] = {
 	[CHECK_STARTTLS] = "starttls", [CHECK_TLS] = "tls", [CHECK_RCPT] = "rcpt", [CHECK_CANARY] = "canary",
 };
 static_assert(COUNT(check_kinds) == CHECK_KIND_MAX, "a check without a name");
+
+static const char *const verifies[] = {
+	[VERIFY_NONE] = "none", [VERIFY_CHAIN] = "chain", [VERIFY_NAME] = "name",
+};
+static_assert(COUNT(verifies) == VERIFY_MAX, "a depth of verification without a name");
+
+static const char *const proxies[] = {
+	[PROXY_NONE] = "none", [PROXY_V1] = "v1", [PROXY_V2] = "v2",
+};
+static_assert(COUNT(proxies) == PROXY_MAX, "a proxy header without a name");
 
 /* Length of the UTF-8 sequence at p, 0 when it is not one (RFC 3629, 4). */
 static size_t utf8_len(const unsigned char *p)
@@ -125,10 +136,35 @@ const char *check_kind_to_str(enum check_kind k)
 	return (unsigned int)k < CHECK_KIND_MAX ? check_kinds[k] : "?";
 }
 
-int check_kind_from_str(const char *name)
+static int find_word(const char *const *words, size_t n, const char *word)
 {
-	for (size_t i = 0; i < COUNT(check_kinds); i++)
-		if (!strcmp(check_kinds[i], name))
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(words[i], word))
 			return i;
 	return -EINVAL;
+}
+
+int check_kind_from_str(const char *name)
+{
+	return find_word(check_kinds, COUNT(check_kinds), name);
+}
+
+const char *check_verify_to_str(enum check_verify v)
+{
+	return (unsigned int)v < VERIFY_MAX ? verifies[v] : "?";
+}
+
+int check_verify_from_str(const char *name)
+{
+	return find_word(verifies, COUNT(verifies), name);
+}
+
+const char *check_proxy_to_str(enum check_proxy p)
+{
+	return (unsigned int)p < PROXY_MAX ? proxies[p] : "?";
+}
+
+int check_proxy_from_str(const char *name)
+{
+	return find_word(proxies, COUNT(proxies), name);
 }

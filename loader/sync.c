@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <stdbool.h>
+
 #include "../bpf/csum.h"
+#include "../bpf/hint.h"
 #include "addr.h"
 #include "log.h"
 #include "maglev.h"
@@ -23,6 +26,7 @@ struct sync {
 	const struct datapath_maps *maps;
 	int cpus;
 	__u64 digest[LB_MAX_VIPS];	/* of the members that the table in the map was built from */
+	__u64 hints_digest;		/* of what the live hint table holds */
 	void *percpu;			/* room for one value of any per-CPU map */
 };
 
@@ -195,6 +199,16 @@ static int want_backend_addrs(const struct pool *pool, struct wanted *w)
 	return 0;
 }
 
+static __u64 digest_hints(const struct wanted *services, const struct wanted *addrs)
+{
+	const uint64_t key[2] = { 0x68696e7473, 0x6d786470 };
+
+	return siphash(key, services->keys, services->n * services->key_size) ^
+	       siphash(key, services->values, services->n * services->value_size) * 3 ^
+	       siphash(key, addrs->keys, addrs->n * addrs->key_size) * 5 ^
+	       siphash(key, addrs->values, addrs->n * addrs->value_size) * 7 ^ 1;
+}
+
 /* Word by word, each in one store: a packet sees every field old or new, never half of one. */
 static void write_line(struct lb_backend *to, const struct lb_backend *from)
 {
@@ -231,6 +245,49 @@ void sync_touch(struct sync *sync, const struct pool *pool, int id, const struct
 			     (backend_is_eligible(be) ? LB_BACKEND_ELIGIBLE : 0);
 	}
 	write_line(&sync->maps->backends[id], &line);
+}
+
+/* The rule of hint.h. False: both slots are taken. */
+static bool put_hint(void *slots, size_t size, __u32 at, const void *key, const void *value, size_t value_size)
+{
+	static const struct lb_backend_key none;
+
+	for (int i = 0; i < 2; i++) {
+		__u8 *slot = (__u8 *)slots + (at ^ i) * size;
+
+		if (memcmp(slot, &none, sizeof(none)) != 0)
+			continue;
+		memcpy(slot, key, sizeof(none));
+		memcpy(slot + sizeof(none), value, value_size);
+		return true;
+	}
+	return false;
+}
+
+static void push_hints(struct sync *sync, const struct wanted *services, const struct wanted *addrs)
+{
+	__u64 digest = digest_hints(services, addrs);
+	struct hint_table *next = &sync->maps->hints[!*sync->maps->hints_live];
+	bool all = true;
+
+	if (sync->hints_digest == digest)
+		return;
+	memset(next, 0, sizeof(*next));
+	for (size_t i = 0; i < services->n; i++) {
+		const __u8 *key = services->keys + i * services->key_size;
+
+		all = put_hint(next->services, sizeof(next->services[0]), hint_slot(key, HINT_SERVICE_BITS), key,
+			       services->values + i * services->value_size, services->value_size) && all;
+	}
+	for (size_t i = 0; i < addrs->n; i++) {
+		const __u8 *key = addrs->keys + i * addrs->key_size;
+
+		all = put_hint(next->backends, sizeof(next->backends[0]), hint_slot(key, HINT_BACKEND_BITS), key,
+			       addrs->values + i * addrs->value_size, addrs->value_size) && all;
+	}
+	next->complete = all;
+	__atomic_store_n(sync->maps->hints_live, !*sync->maps->hints_live, __ATOMIC_RELEASE);
+	sync->hints_digest = digest;
 }
 
 static void push_ports(struct sync *sync, const struct pool *pool)
@@ -274,7 +331,8 @@ static int fill_table(struct lb_table *table, const struct maglev_member *member
 	table->members_n = n;
 	if (!n)
 		return 0;
-	if (scheduler == LB_SCHED_ROUND_ROBIN)
+	/* One round is all that random picks need too, and it stays in the cache. */
+	if (scheduler != LB_SCHED_MAGLEV)
 		return maglev_fill_round(members, n, table->slots, &table->slots_n);
 	ret = maglev_fill(members, n, table->slots);
 	table->slots_n = ret ? 0 : LB_TABLE_SLOTS;
@@ -365,6 +423,7 @@ int sync_push(struct sync *sync, const struct pool *pool, const struct sync_back
 	ret = ret ? ret : one;
 	one = put_wanted(sync->maps->services, &services);
 	ret = ret ? ret : one;
+	push_hints(sync, &services, &addrs);
 	push_ports(sync, pool);
 	one = drop_unwanted(sync->maps->backend_addrs, &addrs);
 	ret = ret ? ret : one;

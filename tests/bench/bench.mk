@@ -19,6 +19,7 @@ $(B)/bench/%: tests/bench/%.c
 # The data plane alone, without the daemon: it is measured while the daemon is being worked on.
 $(B)/bench/packet_bench: $(B)/bench/feed.skel.h $(B)/bench/reference.skel.h $(B)/lb.skel.h $(B)/loader/maglev.o $(B)/loader/siphash.o
 
+$(B)/bench/control_bench: $(B)/loader/maglev.o $(B)/loader/siphash.o
 $(B)/bench/redirect_tool $(B)/bench/pps_tool: $(B)/bench/redirect.skel.h
 
 .SECONDARY: $(BENCH_BPF)

@@ -33,9 +33,9 @@ static const char *opt_connect, *opt_out = "/dev/stdout";
 static int opt_port = 25;
 static uint64_t opt_seed = 1;
 static double opt_rate = 10, opt_seconds = 30, opt_grace = 5;
-static double opt_work_ms = 200, opt_think_ms = 2000, opt_size = 8000;
+static double opt_work_ms = 25, opt_think_ms = 1430, opt_size = 8000;
 static double opt_bursts = 0.10, opt_pools = 0.05;
-static int opt_pool_messages = 12;
+static int opt_pool_messages = 30;
 
 enum kind { KIND_SINGLE, KIND_BURST, KIND_POOL };
 static const char *const kind_names[] = { "single", "burst", "pool" };

@@ -131,8 +131,7 @@ static void site_set_table(struct site *site, __u32 n)
 		table->members[i] = i + 1;
 	}
 	table->members_n = n;
-	table->slots_n = LB_TABLE_SLOTS;
-	if (maglev_fill(members, n, table->slots))
+	if (maglev_fill_round(members, n, table->slots, &table->slots_n))
 		die("cannot fill the selection table");
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "table", sizeof(__u32), sizeof(*table), 1, NULL);
 	if (fd < 0)
@@ -164,6 +163,7 @@ static void site_fill_maps(struct site *site)
 
 	vip_of(site, &skey.vip);
 	put(bpf_map__fd(site->lb->maps.services), &skey, &svc, "services");
+	site->lb->bss->hints[0].services[hint_slot(&skey, HINT_SERVICE_BITS)] = (struct hint_service) { skey, svc };
 	for (int id = 1; id <= BACKENDS; id++) {
 		struct lb_backend_key bkey = { .port = PORT };
 		struct lb_backend_ref ref = { .vip = skey.vip, .backend = id, .vip_id = 1 };
@@ -171,7 +171,10 @@ static void site_fill_maps(struct site *site)
 		backend_of(site, id, &bkey.address);
 		ref.csum_delta = csum_diff(&bkey.address, &skey.vip, sizeof(skey.vip));
 		if (site->mode == LB_MODE_NAT)
+		{
 			put(bpf_map__fd(site->lb->maps.backend_addrs), &bkey, &ref, "backend_addrs");
+			site->lb->bss->hints[0].backends[hint_slot(&bkey, HINT_BACKEND_BITS)] = (struct hint_backend) { bkey, ref };
+		}
 		backends[id] = (struct lb_backend) {
 			.address = bkey.address,
 			.dst_mac = { 2, 0, 0, 0, 1, id },
@@ -185,6 +188,7 @@ static void site_fill_maps(struct site *site)
 			.reply_ns = 1000000,
 		};
 	}
+	site->lb->bss->hints[0].complete = 1;
 	totals->flow_limit = site->table;
 	site->lb->bss->port_bits[PORT >> 6] |= 1ULL << (PORT & 63);
 	munmap(backends, sizeof(*backends) * LB_MAX_BACKENDS);

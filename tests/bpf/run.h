@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../../loader/verdict.h"
+#include "../../loader/addr.h"
 #include "lb.skel.h"
 #include "pkt.h"
 
@@ -112,6 +113,9 @@ static inline void world_service(int family, int mode, __u8 scheduler, __u8 refu
 	struct lb_service_key key = { .vip = svc_mx(family, mode), .port = PORT };
 
 	assert_int_equal(bpf_map_update_elem(world.services, &key, &svc, BPF_ANY), 0);
+	/* IPv4 finds its way by the hints, IPv6 by the maps behind them */
+	if (addr_is_v4(&key.vip))
+		world.skel->bss->hints[0].services[hint_slot(&key, HINT_SERVICE_BITS)] = (struct hint_service) { key, svc };
 }
 
 static inline __u16 sum_delta(const struct lb_addr *from, const struct lb_addr *to)
@@ -144,8 +148,11 @@ static inline void world_backend(int family, int mode, int which)
 	memcpy(be.dst_mac, which ? mac_be_two : mac_be_one, 6);
 	memcpy(be.src_mac, mac_lb_in, 6);
 	world.backends[id_of(family, mode, which)] = be;
-	if (mode == LB_MODE_NAT)
-		assert_int_equal(bpf_map_update_elem(world.backend_addrs, &key, &ref, BPF_ANY), 0);
+	if (mode != LB_MODE_NAT)
+		return;
+	assert_int_equal(bpf_map_update_elem(world.backend_addrs, &key, &ref, BPF_ANY), 0);
+	if (addr_is_v4(&key.address))
+		world.skel->bss->hints[0].backends[hint_slot(&key, HINT_BACKEND_BITS)] = (struct hint_backend) { key, ref };
 }
 
 static inline void clear_hash(int fd)

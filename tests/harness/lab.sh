@@ -419,21 +419,26 @@ lbctl()
 	MAILXDP_SOCKET=$LAB_DIR/run/lbd.sock in_ns lb "$LBCTL" "$@"
 }
 
-lbd_answers()
+lbd_is_alive()
 {
-	kill -0 "$LBD_PID" 2>/dev/null || return 2
-	lbctl status
+	kill -0 "$LBD_PID" 2>/dev/null
+}
+
+# It answers, or there is nothing left to wait for.
+lbd_is_settled()
+{
+	! lbd_is_alive || lbctl status
 }
 
 # lbd_start [ARGS]: the daemon as an unprivileged user, empty or with etc/mailxdp.yaml.
 lbd_start()
 {
 	need_lbd
-	# The socket of a killed daemon must not pass for the new one's.
 	SPAWN_LOG=lbd spawn lb "$LBD" --socket "$LAB_DIR/run/lbd.sock" --bpffs "$LAB_DIR/bpf/mailxdp" \
 		--state-dir "$LAB_DIR/state" --config "$LAB_DIR/etc/mailxdp.yaml" --user nobody "$@"
 	LBD_PID=$SPAWNED
-	wait_for 30 lbd_answers || die "lbd does not answer"
+	wait_for 30 lbd_is_settled || die "lbd does not answer"
+	lbd_is_alive || die "lbd has ended"
 }
 
 lbd_kill9()

@@ -192,7 +192,7 @@ static void rise_and_fall_are_counted(void **state)
 		char got[32] = "";
 
 		for (size_t j = 0; c->results[j]; j++)
-			got[j] = check_tally_add(&tally, result_of(c->results[j]), c->rise, c->fall) ?
+			got[j] = check_tally_add(&tally, result_of(c->results[j]), c->rise, c->fall, 1) ?
 				 "UBD!"[tally.health] : '.';
 		if (strcmp(got, c->verdicts))
 			fail_msg("%s: \"%s\" gives \"%s\", not \"%s\"", c->name, c->results, got, c->verdicts);
@@ -206,7 +206,7 @@ static void every_result_but_internal_is_a_health(void **state)
 		struct check_tally tally = { .health = HEALTH_DEAD, .fresh = true };
 
 		assert_string_not_equal(check_result_to_str(r), "?");
-		assert_int_equal(check_tally_add(&tally, r, 1, 1), r != CHECK_INTERNAL);
+		assert_int_equal(check_tally_add(&tally, r, 1, 1, 1), r != CHECK_INTERNAL);
 		if (r != CHECK_INTERNAL)
 			assert_int_equal(tally.health, r == CHECK_OK ? HEALTH_UP :
 					 r == CHECK_BUSY ? HEALTH_BUSY : HEALTH_DOWN);
@@ -489,6 +489,118 @@ static void what_cannot_be_checked_is_refused(void **state)
 	checks_remove(seen->checks, -1);
 }
 
+#define S 1000000000ULL
+
+/* Down and up again as fast as may be, steps checks a second apart; returns the changes. */
+static int flap(struct check_tally *tally, __u64 *now, int steps)
+{
+	int changes = 0;
+
+	for (int i = 0; i < steps; i++, *now += S) {
+		enum check_result r = tally->health == HEALTH_UP ? CHECK_REFUSED : CHECK_OK;
+
+		changes += check_tally_add(tally, r, 2, 1, *now);
+	}
+	return changes;
+}
+
+static void what_flaps_must_be_good_for_longer(void **state)
+{
+	struct check_tally tally = { .health = HEALTH_UP };
+	__u64 now = 1000 * S;
+
+	(void)state;
+	/* down, up (2), down, up (2), down: five changes are nobody's fault */
+	assert_int_equal(flap(&tally, &now, 7), 5);
+	assert_int_equal(check_tally_rise(&tally, 2, now), 2);
+	/* up is the sixth */
+	assert_int_equal(flap(&tally, &now, 2), 1);
+	assert_int_equal(check_tally_rise(&tally, 2, now), 4);
+	flap(&tally, &now, 1);
+	assert_int_equal(check_tally_rise(&tally, 2, now), 8);
+	flap(&tally, &now, 8);
+	assert_int_equal(tally.health, HEALTH_UP);
+	assert_int_equal(check_tally_rise(&tally, 2, now), 16);
+	flap(&tally, &now, 1);
+	assert_int_equal(check_tally_rise(&tally, 2, now), 16);
+	assert_int_equal(flap(&tally, &now, 15), 0);
+	assert_int_equal(flap(&tally, &now, 1), 1);
+	/* another word from elsewhere does not wash it clean; five quiet minutes do */
+	check_tally_reset(&tally, HEALTH_DEAD, false);
+	assert_int_equal(check_tally_rise(&tally, 2, now + 290 * S), 16);
+	assert_int_equal(check_tally_rise(&tally, 2, now + 300 * S), 2);
+	assert_int_equal(check_tally_rise(&tally, 0, now + 300 * S), 1);
+}
+
+static void slow_changes_are_no_flapping(void **state)
+{
+	struct check_tally tally = { .health = HEALTH_UP };
+	__u64 now = 1000 * S;
+
+	(void)state;
+	for (int i = 0; i < 40; i++, now += 15 * S)
+		check_tally_add(&tally, tally.health == HEALTH_UP ? CHECK_REFUSED : CHECK_OK, 1, 1, now);
+	assert_int_equal(check_tally_rise(&tally, 1, now), 1);
+}
+
+static __u64 checks_in(struct seen *seen, int ms, bool healthy)
+{
+	struct check_status status = {};
+	__u64 last = 0, n = 0, end = now_ms() + ms;
+
+	while (now_ms() < end) {
+		assert_true(sd_event_run(event, 2000) >= 0);
+		if (healthy)
+			checks_evidence(seen->checks, 1, true);
+		assert_true(checks_status(seen->checks, 1, &status));
+		n += status.at_ns != last && last;
+		last = status.at_ns;
+	}
+	return n;
+}
+
+static void good_traffic_stretches_the_interval(void **state)
+{
+	struct seen *seen = *state;
+	__u16 port;
+	int fd = listener(&port, 128);
+	struct check_target t = target_at(port);
+	__u64 often, seldom;
+
+	assert_int_equal(checks_set(seen->checks, 1, &t, HEALTH_UP, false), 0);
+	often = checks_in(seen, 600, false);	/* 30 at 20 ms, less what a busy machine eats */
+	checks_in(seen, 300, true);
+	seldom = checks_in(seen, 600, true);	/* 6 at 100 ms */
+	if (seldom * 2 > often)
+		fail_msg("%d checks without news, %d with good news", (int)often, (int)seldom);
+	close(fd);
+}
+
+static void doubt_checks_at_once(void **state)
+{
+	struct seen *seen = *state;
+	__u16 port;
+	int fd = listener(&port, 128);
+	struct check_target t = target_at(port);
+	struct check_status first, second;
+
+	t.conf.interval_ms = 400;
+	assert_int_equal(checks_set(seen->checks, 1, &t, HEALTH_UP, false), 0);
+	RUN_UNTIL(checks_status(seen->checks, 1, &first) && first.at_ns);
+	t.conf.interval_ms = 400;
+	/* too soon: it has just been asked */
+	checks_evidence(seen->checks, 1, false);
+	run_for(50);
+	assert_true(checks_status(seen->checks, 1, &second) && second.at_ns == first.at_ns);
+	run_for(80);
+	checks_evidence(seen->checks, 1, false);
+	RUN_UNTIL(checks_status(seen->checks, 1, &second) && second.at_ns != first.at_ns);
+	assert_true(second.at_ns - first.at_ns < 340000000);
+	checks_evidence(seen->checks, 2, false);
+	checks_evidence(seen->checks, -1, true);
+	close(fd);
+}
+
 static void kind_none_stops_the_checks(void **state)
 {
 	struct seen *seen = *state;
@@ -510,6 +622,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rise_and_fall_are_counted),
 		cmocka_unit_test(every_result_but_internal_is_a_health),
+		cmocka_unit_test(what_flaps_must_be_good_for_longer),
+		cmocka_unit_test(slow_changes_are_no_flapping),
+		TEST(good_traffic_stretches_the_interval),
+		TEST(doubt_checks_at_once),
 		TEST(a_fresh_target_that_listens_is_up_at_once),
 		TEST(a_fresh_target_that_refuses_is_down_at_once),
 		TEST(silence_is_down_after_the_timeout),

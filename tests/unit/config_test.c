@@ -264,6 +264,20 @@ static const struct { const char *text, *complaint; } bad[] = {
 	{ SVC "    check: {kind: tcp, rise: 0}\n", ":5:30: rise \"0\" is not 1-100" },
 	{ SVC "    check: {interval: 2x}\n",
 	  ":5:23: interval \"2x\" is not a time of 100ms to 1h, such as 250ms, 30s, 15m or 2h" },
+	{ SVC "    check: {kind: canary}\n",
+	  ":5:12: check canary sends real mail: name a sink for it, such as \"to: sink@example.com\"" },
+	{ SVC "    check: {kind: tls, verify: name}\n", ":5:32: verify name: which one? add \"name: mx.example.com\"" },
+	{ SVC "    check: {kind: tls, verify: all}\n", ":5:32: verify \"all\" is not one of none, chain, name" },
+	{ SVC "    check: {kind: ehlo, proxy: v3}\n", ":5:32: proxy \"v3\" is not one of none, v1, v2" },
+	{ SVC "    check: {kind: ehlo, source: eth0}\n", ":5:33: source \"eth0\" is not an address of this host" },
+	{ SVC "    check: {kind: ehlo, panic: 101%}\n", ":5:32: panic \"101%\" is not 0%-100%" },
+	{ SVC "    check: {kind: ehlo, cert-days: x}\n", ":5:36: cert-days \"x\" is not 0-3650" },
+	{ SVC "    check: {kind: rcpt, to: \"a@b\\r\\nDATA\"}\n",
+	  ":5:29: to \"a@b??DATA\" has a character that SMTP does not take there: use printable ASCII without spaces" },
+	{ SVC "    check: {kind: rcpt, from: <a@b>}\n",
+	  ":5:31: from \"<a@b>\" has a character that SMTP does not take there: use printable ASCII without spaces" },
+	{ SVC "    check: {kind: ehlo, ehlo: a b}\n",
+	  ":5:31: ehlo \"a b\" has a character that SMTP does not take there: use printable ASCII without spaces" },
 	/* meaning: what the pool says, where it is said about */
 	{ "services:\n  - vip: 192.0.2.25\n    ports: 25\n", ":2:5: service has no name: give one" },
 	{ "services:\n  - name: m x\n    vip: 192.0.2.25\n    ports: 25\n",
@@ -608,6 +622,50 @@ static void the_written_file_reads_well(void **state)
 	config_free(config);
 }
 
+static void a_check_with_everything_comes_back(void **state)
+{
+	static const char *const checks[] = {
+		"{kind: rcpt, ehlo: probe.example.net, keywords: \"SIZE 8BITMIME\", from: a@example.net, to: b@example.com, "
+		"source: 192.0.2.9, proxy: v2, panic: 70%}",
+		"{kind: canary, to: sink@example.com}",
+		"{kind: canary, to: sink@example.com, interval: 2s, timeout: 5s}",
+		"{kind: tls, port: 465, name: mx.example.com, cert-days: 30, panic: 0}",
+		"{kind: tls, name: mx.example.com, verify: chain}",
+		"{kind: starttls, verify: chain, from: <>}",
+	};
+	char text[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct config *config, *back;
+
+		snprintf(text, sizeof(text), SVC "    check: %s\n", checks[i]);
+		config = read_good(text);
+		back = read_back(config, NULL);
+		assert_same(config, back);
+		config_free(back);
+		config_free(config);
+	}
+}
+
+static void checks_have_their_own_defaults(void **state)
+{
+	struct config *config = read_good(SVC "    check: {kind: canary, to: sink@example.com}\n");
+	const struct check_conf *check = &config->pool->services[0].check;
+
+	(void)state;
+	assert_int_equal(check->interval_ms, 300000);
+	assert_int_equal(check->timeout_ms, 60000);
+	assert_int_equal(check->panic, 50);
+	assert_int_equal(check->cert_days, 14);
+	config_free(config);
+	config = read_good(SVC "    check: {kind: tls, name: mx.example.com}\n");
+	check = &config->pool->services[0].check;
+	assert_int_equal(check->verify, VERIFY_NAME);
+	assert_int_equal(check->interval_ms, 2000);
+	config_free(config);
+}
+
 static void removed_backends_are_not_written(void **state)
 {
 	struct config *config = read_good(full), *back;
@@ -749,6 +807,8 @@ int main(void)
 		cmocka_unit_test(rubbish_never_does_worse_than_an_error),
 		cmocka_unit_test(what_is_written_is_read_back_as_the_same),
 		cmocka_unit_test(the_written_file_reads_well),
+		cmocka_unit_test(a_check_with_everything_comes_back),
+		cmocka_unit_test(checks_have_their_own_defaults),
 		cmocka_unit_test(removed_backends_are_not_written),
 		cmocka_unit_test(a_full_pool_comes_back),
 		cmocka_unit_test(a_header_cannot_break_out_of_its_comment),

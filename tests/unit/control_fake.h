@@ -52,7 +52,7 @@ static void fake_reset(void)
 	svc->ports[0] = 25;
 	svc->ports[1] = 587;
 	svc->ports_n = 2;
-	svc->check = (struct check_conf){ CHECK_TCP, 2000, 5000, 2, 3, 0 };
+	svc->check = check_conf_default;
 	fake_backend(FAKE_MX1, "mx1", "198.51.100.1", ADMIN_ENABLED, "tcp: connected");
 	fake_backend(FAKE_MX2, "mx\"2", "198.51.100.2", ADMIN_DRAIN, "by lbctl \xff\xfe");
 	fake.flows_n = 3;

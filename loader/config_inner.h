@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files that read the config share. Included by config.c and config_check.c only.
+ */
+#ifndef LB_CONFIG_INNER_H
+#define LB_CONFIG_INNER_H
+
+#include <stdint.h>
+#include "config.h"
+#include "config_yaml.h"
+
+#define CONFIG_MIN_TIME_MS 100
+
+int config_number(struct config_yaml *src, const yaml_node_t *node, const char *what, uint64_t min, uint64_t max,
+		  uint64_t *out);
+int config_duration(struct config_yaml *src, const yaml_node_t *node, const char *what, uint64_t min_ms, uint64_t max_ms,
+		    uint64_t *out);
+/* config_check.c: a service's check, a kind alone or a mapping; *check holds the defaults. */
+int config_check(struct config_yaml *src, yaml_node_t *node, struct check_conf *check);
+
+#endif
