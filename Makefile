@@ -20,18 +20,18 @@ say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
 BUILD_PACKAGES := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev pkgconf \
 	libyaml-dev libjansson-dev libsystemd-dev libmnl-dev libmicrohttpd-dev libcurl4-openssl-dev \
-	libcap-ng-dev libseccomp-dev
+	libcap-ng-dev libseccomp-dev libssl-dev
 TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-linux python3-minimal jq curl \
 	swaks iputils-ping shellcheck
 
 CHECK_PACKAGES := cppcheck clang-format
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
-PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp
+PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp openssl
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 -fno-strict-aliasing -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) -Ibpf $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += $(SANFLAGS)
-LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp) -lm
+LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp openssl) -lm
 LBCTL_LIBS = $(shell pkg-config --libs jansson libcurl)
 TRIPLET   := $(shell $(CC) -dumpmachine 2>/dev/null)
 BPFFLAGS  := -target bpf -D__$(shell uname -m)__ -mcpu=v3 -O2 -g -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP

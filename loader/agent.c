@@ -9,7 +9,7 @@
 #include <strings.h>
 #include "agent.h"
 #include "num.h"
-#include "reply.h"
+#include "smtp_reply.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include "checker.h"
 #include "log.h"
-#include "reply.h"
+#include "smtp_reply.h"
 
 #define FIRST_PAUSE_US	100000ULL
 #define LAST_PAUSE_US	10000000ULL

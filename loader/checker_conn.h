@@ -10,7 +10,7 @@
 #include <openssl/ssl.h>
 #include <sys/queue.h>
 #include "checker_wire.h"
-#include "reply.h"
+#include "smtp_reply.h"
 
 #define CONN_OUT_MAX	4096	/* our longest command is the canary's message */
 

@@ -71,12 +71,17 @@ static void look_up_hops(struct control *ctl)
 	}
 }
 
+void control_refresh_maps(struct control *ctl)
+{
+	look_up_hops(ctl);
+	sync_push(ctl->sync, ctl->config->pool, ctl->extra);
+}
+
 void control_refresh_hops(void *arg)
 {
 	struct control *ctl = arg;
 
-	look_up_hops(ctl);
-	sync_push(ctl->sync, ctl->config->pool, ctl->extra);
+	control_refresh_maps(ctl);
 	/* an interface that came back under its name has lost the program */
 	for (size_t i = 0; i < ctl->config->interfaces_n; i++) {
 		const struct config_interface *ci = &ctl->config->interfaces[i];
@@ -106,7 +111,9 @@ void control_apply_checks(struct control *ctl)
 			continue;
 		}
 		target.port = svc->check.port ? svc->check.port : svc->ports[0];
-		ret = checks_set(ctl->checks, id, &target, be->health, ctl->be[id].fresh);
+		/* the checks believe what they found, also where a panic holds the backend up */
+		ret = checks_set(ctl->checks, id, &target, ctl->be[id].panic.held ? HEALTH_DOWN : be->health,
+				 ctl->be[id].fresh);
 		if (ret)
 			log_err("backend %s: its checks cannot start: %s", be->name, strerror(-ret));
 		ctl->be[id].fresh = false;
@@ -139,23 +146,4 @@ void control_save_state(struct control *ctl, struct control_say *say)
 	log_err("state: %s", err.text);
 	n = strlen(say->text);
 	snprintf(say->text + n, sizeof(say->text) - n, " (but a restart will forget it: %s)", err.text);
-}
-
-void control_verdict(void *arg, int id, enum backend_health health, const char *reason)
-{
-	struct control *ctl = arg;
-	struct backend *be = &ctl->config->pool->backends[id];
-	enum backend_state was = backend_state(be);
-	__u64 now = control_now_ns();
-
-	if (!be->used)
-		return;
-	if (health == HEALTH_UP && was == STATE_DOWN && sync_load(ctl->sync, id)->sessions_total)
-		ctl->be[id].up_since_ns = now; /* it comes back: slow start */
-	if (!pool_backend_health(ctl->config->pool, id, health, now, reason))
-		return;
-	log_line(health == HEALTH_UP ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "backend %s: %s -> %s (%s)", be->name,
-		 backend_state_to_str(was), health == HEALTH_DEAD ? "dead" : backend_state_to_str(backend_state(be)), reason);
-	look_up_hops(ctl);
-	sync_push(ctl->sync, ctl->config->pool, ctl->extra);
 }

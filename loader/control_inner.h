@@ -10,6 +10,7 @@
 #include "control.h"
 #include "datapath.h"
 #include "nexthop.h"
+#include "panic.h"
 #include "passive.h"
 #include "responder.h"
 #include "sync.h"
@@ -29,6 +30,7 @@ struct control_backend {
 	double reply_ewma_ns;		/* 0: unknown */
 	bool fresh;			/* its first check decides */
 	struct passive passive;
+	struct panic_member panic;
 	__u64 owing, longest_ns;	/* of a drain, as of its last step */
 	bool has_hop;			/* the kernel keeps hop_of resolved for us */
 	struct lb_addr hop_of;
@@ -65,7 +67,13 @@ void control_apply_checks(struct control *ctl);
 void control_refresh_hops(void *arg);
 /* Writes the state file; the error goes to the log and into say. */
 void control_save_state(struct control *ctl, struct control_say *say);
+/* Next hops and maps alone. */
+void control_refresh_maps(struct control *ctl);
+
+/* control_verdict.c: a verdict of the checks, or, certain, of the packets themselves. */
 void control_verdict(void *arg, int id, enum backend_health health, const char *reason);
+void control_verdict_certain(struct control *ctl, int id, enum backend_health health, const char *reason);
+void control_set_health(struct control *ctl, int id, enum backend_health health, const char *reason);
 
 /* control_addresses.c: VIPs on interfaces. */
 void control_addresses_load(struct control *ctl);

@@ -16,7 +16,7 @@ static void take_out(struct control *ctl, int id, enum backend_health health, co
 
 	if (be->health == HEALTH_DEAD || be->health == health)
 		return;
-	control_verdict(ctl, id, health, reason);
+	control_verdict_certain(ctl, id, health, reason);
 	control_apply_checks(ctl); /* the engine must learn of it, to see the recovery */
 }
 
@@ -58,6 +58,7 @@ static void listen_to(struct control *ctl, int id, __u64 now)
 {
 	struct passive *p = &ctl->be[id].passive;
 	const struct lb_load *load = sync_load(ctl->sync, id);
+	bool replies = p->begun && load->replies_total != p->last.replies_total;
 	bool suspect = p->silent_since_ns || load->syns_total != p->last.syns_total ||
 		       load->retries_total != p->last.retries_total;
 
@@ -65,14 +66,18 @@ static void listen_to(struct control *ctl, int id, __u64 now)
 	switch (passive_step(p, load, suspect ? packets_out(ctl, id) : 0, now)) {
 	case PASSIVE_REFUSES:
 		take_out(ctl, id, HEALTH_DOWN, "traffic: connections refused");
+		checks_evidence(ctl->checks, id, false);
 		break;
 	case PASSIVE_SILENT:
 		take_out(ctl, id, HEALTH_DOWN, "traffic: connections unanswered");
+		checks_evidence(ctl->checks, id, false);
 		break;
 	case PASSIVE_DEAD:
 		control_bury(ctl, id, "traffic: nothing comes back");
 		break;
 	case PASSIVE_FINE:
+		if (replies)
+			checks_evidence(ctl->checks, id, true); /* the mail itself is proof: fewer checks will do */
 		break;
 	}
 }

@@ -19,6 +19,7 @@
 
 #include "api.h"
 #include "api_names.h"
+#include "checker_wire.h"
 #include "control.h"
 #include "http.h"
 #include "log.h"
@@ -216,8 +217,11 @@ int main(int argc, char **argv)
 	struct privilege_paths folders;
 	char socket_copy[PATH_MAX];
 	struct lb_error err = {};
-	int ret = parse_options(argc, argv, &opt);
+	int ret;
 
+	if (argc == 3 && !strcmp(argv[1], CHECKER_OPTION))	/* not a user's: checker.c runs us so */
+		return checker_main(CHECKER_FD);
+	ret = parse_options(argc, argv, &opt);
 	if (ret)
 		return ret - 1;
 	if (opt.check)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See reply.h. Whatever cannot become a reply any more is called junk at the first byte that shows it: a
+ * See smtp_reply.h. Whatever cannot become a reply any more is called junk at the first byte that shows it: a
  * server that speaks another protocol, and then waits for us, must not cost the whole time-out.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include "reply.h"
+#include "smtp_reply.h"
 
 void reply_init(struct reply *r, void (*on_line)(void *arg, const char *text), void *arg)
 {

@@ -4,8 +4,8 @@
  * reply comes out, or the finding that this is not SMTP. Pure: no system calls, no clock, bounded
  * memory whatever is fed. It must not know what a code means for anybody's health.
  */
-#ifndef LB_REPLY_H
-#define LB_REPLY_H
+#ifndef LB_SMTP_REPLY_H
+#define LB_SMTP_REPLY_H
 
 #include <stddef.h>
 #include "pool.h"
