@@ -14,6 +14,7 @@
 #include "print.h"
 
 #define POLL_MS		500
+#define LONGER_S	10	/* so much longer a wait is worth another line */
 #define GRACE_MS	5000	/* the daemon resets what is left at the deadline: that takes a moment */
 
 /* Consumes body (may be NULL). */
@@ -161,7 +162,7 @@ static uint64_t now_ms(void)
 
 /* What is left on the backend: conns -1 when it is not in the list any more. */
 struct rest {
-	json_int_t conns, inflight;
+	json_int_t conns, inflight, longest_s;
 	bool draining;
 };
 
@@ -181,11 +182,27 @@ static enum lb_exit read_rest(struct cmd_line *line, struct rest *out)
 			continue;
 		out->conns = json_integer_value(json_object_get(be, "conns"));
 		out->inflight = json_integer_value(json_object_get(be, "inflight"));
+		out->longest_s = json_integer_value(json_object_get(be, "longest_wait_ms")) / 1000;
 		out->draining = state && (strcmp(state, "draining") == 0 || strcmp(state, "disabled") == 0);
 		break;
 	}
 	json_decref(doc);
 	return rc;
+}
+
+/* A line when something has changed since the one before. */
+static void say_rest(const char *name, const struct rest *rest, struct rest *said)
+{
+	char longest[48] = "";
+
+	if (rest->conns == said->conns && rest->inflight == said->inflight &&
+	    rest->longest_s < said->longest_s + LONGER_S)
+		return;
+	if (rest->longest_s > 0)
+		snprintf(longest, sizeof(longest), ", longest %lld s", (long long)rest->longest_s);
+	print_note("%s: %lld session%s, %lld in transaction%s", name, (long long)rest->conns,
+		   rest->conns == 1 ? "" : "s", (long long)rest->inflight, longest);
+	*said = *rest;
 }
 
 /* limit_ms: give up after it; 0: never. */
@@ -208,11 +225,7 @@ static enum lb_exit wait_until_empty(struct cmd_line *line, uint64_t limit_ms)
 			print_fail("backend \"%s\" was enabled again: no longer waiting", line->name);
 			return LB_EXIT_CONFLICT;
 		}
-		if (rest.conns != said.conns || rest.inflight != said.inflight)
-			print_note("%s: %lld session%s, %lld in transaction", line->name,
-				   (long long)rest.conns, rest.conns == 1 ? "" : "s",
-				   (long long)rest.inflight);
-		said = rest;
+		say_rest(line->name, &rest, &said);
 		if (limit_ms && now_ms() - start_ms > limit_ms) {
 			print_fail("backend \"%s\" still has %lld session%s after the deadline: see "
 				   "\"lbctl flows --backend %s\"", line->name, (long long)rest.conns,

@@ -65,7 +65,7 @@ static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 {
 	return json_pack(
 		"{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:o, s:o, s:o, s:o, s:o, s:I, s:b, s:o}",
+		" s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b, s:o}",
 		"name", r->be->name,
 		"service", r->svc->name,
 		"address", addr_text(&r->be->address),
@@ -90,6 +90,8 @@ static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 		"longest_p99_ms", ms_or_null(r->longest_p99_ms),
 		"reason", api_text(r->be->reason),
 		"since_s", (json_int_t)r->since_s,
+		"longest_wait_ms", (json_int_t)r->drain_longest_ms,
+		"drain_owing", (json_int_t)r->drain_owing,
 		"next_hop", (int)r->next_hop,
 		"check", show_check(r, now_ns));
 }

@@ -347,8 +347,10 @@ static int change_admin(struct control *ctl, const char *name, enum backend_admi
 	if (begin(ctl, &before, err))
 		return -ENOMEM;
 	id = pool_backend_admin(ctl->config->pool, name, admin, now, "by lbctl", err);
-	if (id > 0)
+	if (id > 0) {
 		ctl->config->pool->backends[id].deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
+		ctl->be[id].owing = ctl->be[id].longest_ns = 0; /* of a drain before this one */
+	}
 	ret = finish_change(ctl, before, id, err);
 	return ret ? ret : id;
 }

@@ -62,6 +62,9 @@ struct backend_report {
 	bool checked;
 	struct check_status check;
 	__u64 since_s;			/* in this state */
+	/* of a drain, as of its last second; 0 when it does not drain */
+	__u64 drain_longest_ms;		/* the longest that a server has owed a reply */
+	__u64 drain_owing;		/* sessions that wait for one */
 };
 /* id 1..LB_MAX_BACKENDS-1; false: no such backend, or removed and already without flows. */
 bool control_backend_report(struct control *ctl, int id, struct backend_report *out);

@@ -55,6 +55,10 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.next_hop = ctl->extra[id].hop.resolved,
 		.since_s = (control_now_ns() - be->changed_ns) / 1000000000,
 	};
+	if (be->admin == ADMIN_DRAIN) {
+		out->drain_longest_ms = ctl->be[id].longest_ns / 1000000;
+		out->drain_owing = ctl->be[id].owing;
+	}
 	out->checked = checks_status(ctl->checks, id, &out->check);
 	return true;
 }

@@ -96,7 +96,6 @@ static void sweep_limits(const struct control *ctl, struct lb_sweep *arg)
 		.idle_ns = c->idle_ms * 1000000,
 		.fin_ns = c->fin_ms * 1000000,
 		.rst_ns = c->rst_ms * 1000000,
-		.half_open_ns = c->half_open_ms * 1000000,
 	};
 }
 
@@ -176,6 +175,7 @@ static void drain_step(struct control *ctl, int id, __u64 now)
 	bool late = be->deadline_ns && now >= be->deadline_ns;
 	struct lb_sweep left;
 
+	ctl->be[id].owing = ctl->be[id].longest_ns = 0;
 	if (!sync_load(ctl->sync, id)->flows)
 		return;
 	if (control_close_flows(ctl, id, late, ctl->config->drain_idle_ms * 1000000, &left))

@@ -23,6 +23,7 @@ static struct control_fake {
 	int flows_n;
 	bool count_down;	/* each report has one session less than the one before */
 	int conns;
+	__u64 longest_ms;	/* of a drain */
 } fake;
 
 static void fake_backend(int id, const char *name, const char *address, enum backend_admin admin,
@@ -199,7 +200,7 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.packets_in = 70, .bytes_in = 80, .packets_out = 90, .bytes_out = 100,
 		.weight_now = be->weight / 2,
 		.reply_p50_ms = 16, .reply_p99_ms = 1024, .banner_p99_ms = -1, .longest_p99_ms = 4096,
-		.next_hop = true, .since_s = 77,
+		.next_hop = true, .since_s = 77, .drain_longest_ms = fake.longest_ms, .drain_owing = fake.longest_ms > 0,
 		.checked = id == FAKE_MX1,
 		.check = { .last = CHECK_OK, .duration_us = 312, .at_ns = 1, .text = "connected" },
 	};

@@ -370,6 +370,20 @@ static void drain_waits_until_empty_and_tells_the_progress(void **state)
 	assert_string_equal(o.out, "{\n  \"message\": \"did backend_drain mx1 0\"\n}\n");
 }
 
+static void drain_tells_the_longest_wait(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	fake.count_down = true;
+	fake.conns = 1;
+	fake.longest_ms = 12999;
+	fake.pool.backends[FAKE_MX2].used = false;
+	o = run("drain mx1 --wait");
+	assert_int_equal(o.code, LB_EXIT_OK);
+	assert_string_equal(o.err, "mx1: 1 session, 21 in transaction, longest 12 s\n");
+}
+
 static void drain_gives_up_after_the_deadline(void **state)
 {
 	struct outcome o = run("drain mx1 --wait --deadline 1ms");
@@ -499,6 +513,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(empty_tables_say_what_to_do_next, setup, teardown),
 		cmocka_unit_test_setup_teardown(output_that_cannot_be_written_is_a_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(drain_waits_until_empty_and_tells_the_progress, setup, teardown),
+		cmocka_unit_test_setup_teardown(drain_tells_the_longest_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(drain_gives_up_after_the_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(drain_of_a_backend_that_is_gone_is_over, setup, teardown),
 		cmocka_unit_test(no_daemon_is_exit_3),
