@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a command of lbctl is. The table of them is in lbctl.c, which parses the command line and
- * prints all usage from that table; the functions are in cmd_show.c and cmd_change.c.
+ * prints all usage from that table; the functions are in cmd_*.c.
  */
 #ifndef LBCTL_CMD_H
 #define LBCTL_CMD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "../loader/pool.h"	/* enum lb_exit */
 #include "client.h"
 
@@ -34,5 +35,10 @@ typedef enum lb_exit cmd_run(struct cmd_line *line);
 cmd_run cmd_status, cmd_list, cmd_service_list, cmd_flows, cmd_stats, cmd_version;
 cmd_run cmd_attach, cmd_detach, cmd_service_add, cmd_service_remove, cmd_add, cmd_set, cmd_drain, cmd_enable,
 	cmd_remove, cmd_reload, cmd_save;
+cmd_run cmd_check;
+
+/* For commands that ask again and again. */
+uint64_t cmd_now_ms(void);	/* CLOCK_MONOTONIC */
+void cmd_pause(unsigned int ms);	/* less when a signal comes */
 
 #endif

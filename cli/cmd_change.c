@@ -152,12 +152,19 @@ enum lb_exit cmd_set(struct cmd_line *line)
 	return change_named(line, "PATCH", API_BACKENDS "/", "", body);
 }
 
-static uint64_t now_ms(void)
+uint64_t cmd_now_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void cmd_pause(unsigned int ms)
+{
+	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&pause, NULL);
 }
 
 /* What is left on the backend: conns -1 when it is not in the list any more. */
@@ -208,9 +215,8 @@ static void say_rest(const char *name, const struct rest *rest, struct rest *sai
 /* limit_ms: give up after it; 0: never. */
 static enum lb_exit wait_until_empty(struct cmd_line *line, uint64_t limit_ms)
 {
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
 	struct rest rest, said = { .conns = -1 };
-	uint64_t start_ms = now_ms();
+	uint64_t start_ms = cmd_now_ms();
 	enum lb_exit rc;
 
 	for (;;) {
@@ -226,13 +232,13 @@ static enum lb_exit wait_until_empty(struct cmd_line *line, uint64_t limit_ms)
 			return LB_EXIT_CONFLICT;
 		}
 		say_rest(line->name, &rest, &said);
-		if (limit_ms && now_ms() - start_ms > limit_ms) {
+		if (limit_ms && cmd_now_ms() - start_ms > limit_ms) {
 			print_fail("backend \"%s\" still has %lld session%s after the deadline: see "
 				   "\"lbctl flows --backend %s\"", line->name, (long long)rest.conns,
 				   rest.conns == 1 ? "" : "s", line->name);
 			return LB_EXIT_TIMEOUT;
 		}
-		nanosleep(&pause, NULL);
+		cmd_pause(POLL_MS);
 	}
 	if (line->json)
 		print_note("%s: empty", line->name);

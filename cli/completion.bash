@@ -43,9 +43,9 @@ _lbctl_values() {
 # The word at place $2 of the command $1.
 _lbctl_words() {
 	case $1:$2 in
-	:0)		echo "status list flows stats add set drain enable remove service attach detach reload save version" ;;
+	:0)		echo "status list flows stats add set drain enable remove check service attach detach reload save version" ;;
 	service:1)	echo "add remove list" ;;
-	set:1|drain:1|enable:1|remove:1)
+	set:1|drain:1|enable:1|remove:1|check:1)
 			_lbctl_names list ;;
 	"service remove:2")
 			_lbctl_names service list ;;

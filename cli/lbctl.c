@@ -66,6 +66,7 @@ static const struct command {
 	{ "drain", "NAME", "give a backend no new sessions", cmd_drain, BIT(OPT_WAIT) | BIT(OPT_DEADLINE), 0 },
 	{ "enable", "NAME", "give it new sessions again", cmd_enable, 0, 0 },
 	{ "remove", "NAME", "drain a backend, and forget it when it is empty", cmd_remove, BIT(OPT_NOW), 0 },
+	{ "check", "NAME", "check a backend now, and show what was said", cmd_check, 0, 0 },
 	{ "service add", "NAME", "serve a VIP", cmd_service_add,
 	  BIT(OPT_VIP) | BIT(OPT_PORT) | BIT(OPT_FORWARD) | BIT(OPT_SCHEDULER) | BIT(OPT_REFUSE) | BIT(OPT_CHECK),
 	  BIT(OPT_VIP) | BIT(OPT_PORT) },

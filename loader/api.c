@@ -329,6 +329,19 @@ static int post_enable(struct call *call)
 	return control_backend_enable(call->ctl, call->name, &call->say, &call->err);
 }
 
+static int post_check(struct call *call)
+{
+	return control_check_start(call->ctl, call->name, &call->say, &call->err);
+}
+
+static int get_asked_check(struct call *call)
+{
+	struct check_report report;
+	int err = control_check_report(call->ctl, call->name, &report, &call->err);
+
+	return err ? err : show(call, api_show_check(&report));
+}
+
 static int post_interface(struct call *call)
 {
 	const char *name = NULL, *mode = "auto";
@@ -372,6 +385,8 @@ static const struct route routes[] = {
 	{ "DELETE", API_BACKENDS "/*",		"", delete_backend },
 	{ "POST",   API_BACKENDS "/*/drain",	"deadline_ms", post_drain },
 	{ "POST",   API_BACKENDS "/*/enable",	"", post_enable },
+	{ "POST",   API_BACKENDS "/*/check",	"", post_check },
+	{ "GET",    API_BACKENDS "/*/check",	"", get_asked_check },
 	{ "GET",    API_FLOWS,			"", get_flows },
 	{ "GET",    API_STATS,			"", get_stats },
 	{ "POST",   API_INTERFACES,		"name, mode", post_interface },

@@ -19,6 +19,9 @@
  *   DELETE /v1/backends/NAME       ?now=1
  *   POST   /v1/backends/NAME/drain {deadline_ms?}
  *   POST   /v1/backends/NAME/enable
+ *   POST   /v1/backends/NAME/check  starts one check now
+ *   GET    /v1/backends/NAME/check  {state: running|done|none, result, text, duration_us, timeout_ms, dialogue: [..]};
+ *                                  result is null until it is done, dialogue has "> sent", "< received", "* other"
  *   GET    /v1/flows               ?backend=NAME&limit=N
  *   GET    /v1/stats
  *   POST   /v1/interfaces          {name, mode?}

@@ -346,6 +346,43 @@ json_t *api_show_flows(struct control *ctl, int backend, size_t limit, __u64 now
 			 "flows", fl.list);
 }
 
+static json_t *show_lines(const char *text)
+{
+	json_t *list = json_array();
+
+	for (size_t len; list && *text; text += len + (text[len] == '\n')) {
+		char *line;
+
+		len = strcspn(text, "\n");
+		line = strndup(text, len);
+		if (!line || json_array_append_new(list, api_text(line)) == -1) {
+			free(line);
+			json_decref(list);
+			return NULL;
+		}
+		free(line);
+	}
+	return list;
+}
+
+json_t *api_show_check(const struct check_report *report)
+{
+	static const char *const states[] = {
+		[CHECK_REPORT_NONE] = "none", [CHECK_REPORT_RUNNING] = "running", [CHECK_REPORT_DONE] = "done",
+	};
+	bool done = report->state == CHECK_REPORT_DONE;
+
+	_Static_assert(sizeof(states) / sizeof(states[0]) == CHECK_REPORT_MAX, "a name for each");
+	return json_pack("{s:i, s:s, s:s?, s:o, s:I, s:I, s:o}",
+			 "schema", API_VERSION,
+			 "state", states[report->state],
+			 "result", done ? check_result_to_str(report->result) : NULL,
+			 "text", api_text(report->text),
+			 "duration_us", (json_int_t)report->duration_us,
+			 "timeout_ms", (json_int_t)report->timeout_ms,
+			 "dialogue", show_lines(report->dialogue));
+}
+
 json_t *api_show_version(void)
 {
 	return json_pack("{s:i, s:s, s:i}", "schema", API_VERSION, "version", MAILXDP_VERSION,

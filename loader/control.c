@@ -198,6 +198,8 @@ void control_close(struct control *ctl)
 	if (!ctl)
 		return;
 	control_upkeep_close(ctl);
+	for (int id = 1; id < LB_MAX_BACKENDS; id++)
+		control_check_forget(ctl, id);
 	checks_close(ctl->checks);
 	responder_close(ctl->responder);
 	nexthops_close(ctl->nexthops);
@@ -301,6 +303,7 @@ int control_backend_add(struct control *ctl, const struct backend_spec *spec, st
 	if (id > 0) {
 		if (!before->backends[id].used)
 			sync_clear_backend(ctl->sync, id);
+		control_check_forget(ctl, id);
 		memset(&ctl->be[id], 0, sizeof(ctl->be[id]));
 		ctl->be[id].fresh = true;
 	}
@@ -513,6 +516,7 @@ int control_reload(struct control *ctl, struct control_say *say, struct lb_error
 		if (!next->pool->backends[id].used || was->pool->backends[id].used)
 			continue;
 		sync_clear_backend(ctl->sync, id);
+		control_check_forget(ctl, id);
 		memset(&ctl->be[id], 0, sizeof(ctl->be[id]));
 		ctl->be[id].fresh = true;
 	}

@@ -43,6 +43,8 @@ int control_backend_drain(struct control *ctl, const char *name, __u64 deadline_
 int control_backend_enable(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err);
 int control_backend_remove(struct control *ctl, const char *name, bool now, struct control_say *say,
 			   struct lb_error *err);
+/* One check beside the schedule, without consequences; when one runs already, that one it is. */
+int control_check_start(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err);
 int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err);
 int control_save(struct control *ctl, struct control_say *say, struct lb_error *err);
 
@@ -68,6 +70,18 @@ struct backend_report {
 };
 /* id 1..LB_MAX_BACKENDS-1; false: no such backend, or removed and already without flows. */
 bool control_backend_report(struct control *ctl, int id, struct backend_report *out);
+
+/* The last check that was asked for. */
+enum check_report_state { CHECK_REPORT_NONE = 0, CHECK_REPORT_RUNNING, CHECK_REPORT_DONE, CHECK_REPORT_MAX };
+struct check_report {
+	enum check_report_state state;
+	enum check_result result;	/* this and all below but the time-out: when done */
+	__u32 duration_us;
+	__u32 timeout_ms;		/* of a check of this backend */
+	const char *text;		/* valid until the event loop runs again */
+	const char *dialogue;		/* lines, each with its newline */
+};
+int control_check_report(struct control *ctl, const char *name, struct check_report *out, struct lb_error *err);
 
 struct interface_report { char name[IF_NAMESIZE]; __u32 ifindex; bool attached; bool native; __u32 prog_id, link_id; };
 struct status_report {

@@ -106,6 +106,8 @@ void control_apply_checks(struct control *ctl)
 		struct check_target target = { .address = be->address, .conf = svc->check };
 		int ret;
 
+		if (!be->used)
+			control_check_forget(ctl, id);
 		if (!be->used || be->admin == ADMIN_REMOVED || be->admin == ADMIN_DISABLED) {
 			checks_remove(ctl->checks, id);
 			continue;

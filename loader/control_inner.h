@@ -37,6 +37,8 @@ struct control_backend {
 	__u64 unanswered_ns;		/* since when nobody answers for its next hop; 0: somebody does */
 };
 
+struct control_asked;		/* control_check.c */
+
 struct control {
 	sd_event *event;
 	struct config *config;
@@ -49,6 +51,7 @@ struct control {
 	sd_event_source *tick, *sweep, *ring;
 	struct sync_backend extra[LB_MAX_BACKENDS];
 	struct control_backend be[LB_MAX_BACKENDS];
+	struct control_asked *asked[LB_MAX_BACKENDS];
 	struct control_address addresses[CONTROL_MAX_ADDRESSES];
 	size_t addresses_n;
 	char config_path[PATH_MAX], state_path[PATH_MAX], addresses_path[PATH_MAX];
@@ -74,6 +77,9 @@ void control_refresh_maps(struct control *ctl);
 void control_verdict(void *arg, int id, enum backend_health health, const char *reason);
 void control_verdict_certain(struct control *ctl, int id, enum backend_health health, const char *reason);
 void control_set_health(struct control *ctl, int id, enum backend_health health, const char *reason);
+
+/* control_check.c: the backend goes, or its id is for another now. */
+void control_check_forget(struct control *ctl, int id);
 
 /* control_addresses.c: VIPs on interfaces. */
 void control_addresses_load(struct control *ctl);

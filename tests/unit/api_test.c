@@ -102,6 +102,7 @@ static void every_change_reaches_its_function(void **state)
 	expect_asked("POST", "/v1/backends/mx1/drain", "", "backend_drain mx1 0");
 	expect_asked("POST", "/v1/backends/mx1/drain", "{\"deadline_ms\":600000}", "backend_drain mx1 600000");
 	expect_asked("POST", "/v1/backends/mx1/enable", "{}", "backend_enable mx1");
+	expect_asked("POST", "/v1/backends/mx1/check", "", "check_start mx1");
 	expect_asked("DELETE", "/v1/backends/mx1", "", "backend_remove mx1 now 0");
 	query_key = "now";
 	query_value = "1";
@@ -118,11 +119,12 @@ static void only_the_permitted_may_change(void **state)
 	static const char *const changes[][2] = {
 		{ "POST", API_SERVICES }, { "DELETE", API_SERVICES "/s" }, { "POST", API_BACKENDS },
 		{ "PATCH", API_BACKENDS "/b" }, { "DELETE", API_BACKENDS "/b" }, { "POST", API_BACKENDS "/b/drain" },
-		{ "POST", API_BACKENDS "/b/enable" }, { "POST", API_INTERFACES }, { "DELETE", API_INTERFACES "/e" },
+		{ "POST", API_BACKENDS "/b/enable" }, { "POST", API_BACKENDS "/b/check" }, { "POST", API_INTERFACES }, { "DELETE", API_INTERFACES "/e" },
 		{ "POST", API_RELOAD }, { "POST", API_SAVE },
 	};
 	static const char *const reads[] = {
-		API_STATUS, API_SERVICES, API_BACKENDS, API_FLOWS, API_STATS, API_VERSION_PATH,
+		API_STATUS, API_SERVICES, API_BACKENDS, API_BACKENDS "/mx1/check", API_FLOWS, API_STATS,
+		API_VERSION_PATH,
 	};
 	json_t *doc;
 
@@ -272,6 +274,39 @@ static void backends_show_every_field(void **state)
 	json_decref(doc);
 }
 
+static void a_check_is_none_then_runs_then_is_done(void **state)
+{
+	static const char *const lines[] = { "* connected", "< 220 mx ?", "", "> QUIT" };
+	const json_t *list;
+	json_t *doc;
+
+	(void)state;
+	assert_int_equal(call("GET", "/v1/backends/mx1/check", "", &doc), 200);
+	assert_string_equal(json_string_value(json_object_get(doc, "state")), "none");
+	assert_true(json_is_null(json_object_get(doc, "result")));
+	assert_int_equal(json_array_size(json_object_get(doc, "dialogue")), 0);
+	json_decref(doc);
+	fake.check_polls = 1;
+	expect_asked("POST", "/v1/backends/mx1/check", "", "check_start mx1");
+	assert_int_equal(call("GET", "/v1/backends/mx1/check", "", &doc), 200);
+	assert_string_equal(json_string_value(json_object_get(doc, "state")), "running");
+	assert_int_equal(json_integer_value(json_object_get(doc, "timeout_ms")), 500);
+	json_decref(doc);
+	assert_int_equal(call("GET", "/v1/backends/mx1/check", "", &doc), 200);
+	assert_int_equal(json_integer_value(json_object_get(doc, "schema")), 1);
+	assert_string_equal(json_string_value(json_object_get(doc, "state")), "done");
+	assert_string_equal(json_string_value(json_object_get(doc, "result")), check_result_to_str(CHECK_OK));
+	assert_string_equal(json_string_value(json_object_get(doc, "text")), "250 mx");
+	assert_int_equal(json_integer_value(json_object_get(doc, "duration_us")), 1234);
+	list = json_object_get(doc, "dialogue");
+	assert_int_equal(json_array_size(list), 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_string_equal(json_string_value(json_array_get(list, i)), lines[i]);
+	json_decref(doc);
+	fake.asked[0] = '\0';
+	expect_refused("GET", "/v1/backends/mx9/check", "", 404, LB_EXIT_NOT_FOUND, "no backend \"mx9\"");
+}
+
 static void status_and_stats_show_every_verdict(void **state)
 {
 	json_t *status, *stats;
@@ -408,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup(unknown_paths_and_methods_are_told_apart, setup),
 		cmocka_unit_test_setup(every_class_of_error_has_its_status, setup),
 		cmocka_unit_test_setup(backends_show_every_field, setup),
+		cmocka_unit_test_setup(a_check_is_none_then_runs_then_is_done, setup),
 		cmocka_unit_test_setup(status_and_stats_show_every_verdict, setup),
 		cmocka_unit_test_setup(services_and_version_are_shown, setup),
 		cmocka_unit_test_setup(flows_say_whose_turn_it_is, setup),

@@ -24,6 +24,9 @@ static struct control_fake {
 	bool count_down;	/* each report has one session less than the one before */
 	int conns;
 	__u64 longest_ms;	/* of a drain */
+	int check_polls;	/* a check that was asked for runs for so many looks; below 0: for ever */
+	bool check_asked;
+	struct check_report check;
 } fake;
 
 static void fake_backend(int id, const char *name, const char *address, enum backend_admin admin,
@@ -57,6 +60,10 @@ static void fake_reset(void)
 	fake_backend(FAKE_MX1, "mx1", "198.51.100.1", ADMIN_ENABLED, "tcp: connected");
 	fake_backend(FAKE_MX2, "mx\"2", "198.51.100.2", ADMIN_DRAIN, "by lbctl \xff\xfe");
 	fake.flows_n = 3;
+	fake.check = (struct check_report){
+		.state = CHECK_REPORT_DONE, .result = CHECK_OK, .duration_us = 1234, .timeout_ms = 500, .text = "250 mx",
+		.dialogue = "* connected\n< 220 mx \xff\n\n> QUIT\n",
+	};
 }
 
 static int fake_change(struct control_say *say, struct lb_error *err, const char *fmt, ...)
@@ -165,6 +172,29 @@ int control_backend_remove(struct control *ctl, const char *name, bool now, stru
 {
 	(void)ctl;
 	return fake_change(say, err, "backend_remove %s now %d", name, now);
+}
+
+int control_check_start(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err)
+{
+	(void)ctl;
+	fake.check_asked = !fake.fail;
+	return fake_change(say, err, "check_start %s", name);
+}
+
+int control_check_report(struct control *ctl, const char *name, struct check_report *out, struct lb_error *err)
+{
+	(void)ctl;
+	if (pool_backend_find(&fake.pool, name) < 0)
+		return lb_error(err, LB_EXIT_NOT_FOUND, "there is no backend \"%s\"", name);
+	*out = fake.check;
+	if (fake.check_asked && !fake.check_polls)
+		return 0;
+	fake.check_polls -= fake.check_polls > 0;
+	*out = (struct check_report){
+		.state = fake.check_asked ? CHECK_REPORT_RUNNING : CHECK_REPORT_NONE, .timeout_ms = fake.check.timeout_ms,
+		.text = "", .dialogue = "",
+	};
+	return 0;
 }
 
 int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err)

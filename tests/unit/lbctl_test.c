@@ -407,6 +407,38 @@ static void drain_of_a_backend_that_is_gone_is_over(void **state)
 	assert_string_equal(o.out, "did backend_drain mx9 0\nmx9: empty\n");
 }
 
+static void a_check_shows_the_dialogue_and_the_result(void **state)
+{
+	struct outcome o;
+	json_t *doc;
+
+	(void)state;
+	fake.check_polls = 2;
+	expect_done("check mx1", "* connected\n< 220 mx ?\n\n> QUIT\nmx1: ok (250 mx), 1.2 ms\n");
+	fake.check.result = CHECK_REJECTED;
+	fake.check.text = "554 go away";
+	o = run("check mx1");
+	assert_int_equal(o.code, LB_EXIT_FAILED);
+	assert_non_null(strstr(o.out, "\nmx1: rejected (554 go away), 1.2 ms\n"));
+	o = run("check mx1 --json");
+	assert_int_equal(o.code, LB_EXIT_FAILED);
+	doc = json_loads(o.out, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(doc, "dialogue")), 4);
+	json_decref(doc);
+}
+
+static void a_check_that_cannot_be_says_so(void **state)
+{
+	(void)state;
+	fake.fail = LB_EXIT_CONFLICT;
+	expect_failure("check mx1", LB_EXIT_CONFLICT, "refused for test 6");
+	fake.fail = LB_EXIT_OK;
+	expect_failure("check mx9", LB_EXIT_NOT_FOUND, "no backend \"mx9\"");
+	fake.check_polls = -1;
+	fake.check.timeout_ms = 1;
+	expect_failure("check mx1", LB_EXIT_TIMEOUT, "backend \"mx1\": no result after 2.0s");
+}
+
 static void no_daemon_is_exit_3(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -516,6 +548,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(drain_tells_the_longest_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(drain_gives_up_after_the_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(drain_of_a_backend_that_is_gone_is_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_check_shows_the_dialogue_and_the_result, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_check_that_cannot_be_says_so, setup, teardown),
 		cmocka_unit_test(no_daemon_is_exit_3),
 		cmocka_unit_test(a_closed_door_is_exit_4),
 		cmocka_unit_test(readers_may_read_and_not_change),
