@@ -17,7 +17,7 @@ enum cmd_option {
 	OPT_GLOBAL_MAX,
 	/* of some */
 	OPT_MODE = OPT_GLOBAL_MAX, OPT_VIP, OPT_PORT, OPT_FORWARD, OPT_SCHEDULER, OPT_REFUSE, OPT_CHECK,
-	OPT_SERVICE, OPT_WEIGHT, OPT_MAX_CONNS, OPT_WAIT, OPT_DEADLINE, OPT_NOW, OPT_BACKEND, OPT_LIMIT,
+	OPT_SERVICE, OPT_WEIGHT, OPT_MAX_CONNS, OPT_WAIT, OPT_DEADLINE, OPT_NOW, OPT_BACKEND, OPT_LIMIT, OPT_FOLLOW,
 	OPT_MAX,
 };
 
@@ -35,7 +35,7 @@ typedef enum lb_exit cmd_run(struct cmd_line *line);
 cmd_run cmd_status, cmd_list, cmd_service_list, cmd_flows, cmd_stats, cmd_version;
 cmd_run cmd_attach, cmd_detach, cmd_service_add, cmd_service_remove, cmd_add, cmd_set, cmd_drain, cmd_enable,
 	cmd_remove, cmd_reload, cmd_save;
-cmd_run cmd_check;
+cmd_run cmd_check, cmd_events;
 
 /* For commands that ask again and again. */
 uint64_t cmd_now_ms(void);	/* CLOCK_MONOTONIC */

@@ -13,6 +13,7 @@ _lbctl_options() {
 
 	case $1 in
 	flows)		echo "--backend --limit $global" ;;
+	events)		echo "--follow $global" ;;
 	add)		echo "--service --weight --max-conns $global" ;;
 	set)		echo "--weight --max-conns $global" ;;
 	drain)		echo "--wait --deadline $global" ;;
@@ -43,7 +44,7 @@ _lbctl_values() {
 # The word at place $2 of the command $1.
 _lbctl_words() {
 	case $1:$2 in
-	:0)		echo "status list flows stats add set drain enable remove check service attach detach reload save version" ;;
+	:0)		echo "status list flows events stats add set drain enable remove check service attach detach reload save version" ;;
 	service:1)	echo "add remove list" ;;
 	set:1|drain:1|enable:1|remove:1|check:1)
 			_lbctl_names list ;;

@@ -47,6 +47,7 @@ static const struct option_def {
 	[OPT_NOW]	= { "--now", NULL, "reset its sessions instead of letting them end" },
 	[OPT_BACKEND]	= { "--backend", "NAME", "only the flows of this backend" },
 	[OPT_LIMIT]	= { "--limit", "N", "at most so many" },
+	[OPT_FOLLOW]	= { "--follow", NULL, "go on with what happens from now on, until interrupted" },
 };
 _Static_assert(ARRAY_SIZE(options) == OPT_MAX, "a row for each option");
 
@@ -59,6 +60,7 @@ static const struct command {
 	{ "status", "", "the daemon at a glance (also without a command)", cmd_status, 0, 0 },
 	{ "list", "", "the backends, their state and load", cmd_list, 0, 0 },
 	{ "flows", "", "the open connections", cmd_flows, BIT(OPT_BACKEND) | BIT(OPT_LIMIT), 0 },
+	{ "events", "", "what has happened lately", cmd_events, BIT(OPT_FOLLOW), 0 },
 	{ "stats", "", "packets by how they ended, totals of the backends", cmd_stats, 0, 0 },
 	{ "add", "NAME ADDRESS", "add a backend", cmd_add,
 	  BIT(OPT_SERVICE) | BIT(OPT_WEIGHT) | BIT(OPT_MAX_CONNS), 0 },

@@ -80,6 +80,13 @@ void print_json(FILE *out, const json_t *doc)
 	fflush(out);
 }
 
+void print_json_line(FILE *out, const json_t *doc)
+{
+	json_dumpf(doc, out, JSON_COMPACT);
+	fputc('\n', out);
+	fflush(out);
+}
+
 void print_cell(struct print_table *table, enum print_tint tint, const char *fmt, ...)
 {
 	char *text = NULL;

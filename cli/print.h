@@ -23,6 +23,7 @@ void print_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));	/* 
 void print_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));	/* stderr: "lbctl: ..." */
 
 void print_json(FILE *out, const json_t *doc);
+void print_json_line(FILE *out, const json_t *doc);	/* one line: for streams of them */
 
 /* Tables. A head that starts with '>' makes its column flush right. */
 enum print_tint { PRINT_PLAIN = 0, PRINT_GREEN, PRINT_YELLOW, PRINT_RED };
@@ -50,6 +51,7 @@ void print_backends(FILE *out, const json_t *doc);
 void print_services(FILE *out, const json_t *doc);
 void print_flows(FILE *out, const json_t *doc);
 void print_stats(FILE *out, const json_t *doc);
+void print_events(const json_t *doc);	/* to stdout, a line each */
 void print_versions(FILE *out, const json_t *doc);
 
 #endif

@@ -336,6 +336,20 @@ void print_status(FILE *out, const json_t *doc)
 		sum_verdicts(verdicts, "drop_", c, sizeof(c)), sum_verdicts(verdicts, "pass_", d, sizeof(d)));
 }
 
+void print_events(const json_t *doc)
+{
+	const json_t *event;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, "events"), i, event) {
+		if (json_is_string(json_object_get(event, "backend")))
+			print_done("%s  %s: %s -> %s (%s)", get_str(event, "time"), get_str(event, "backend"),
+				   get_str(event, "from"), get_str(event, "to"), get_str(event, "text"));
+		else
+			print_done("%s  %s", get_str(event, "time"), get_str(event, "text"));
+	}
+}
+
 void print_versions(FILE *out, const json_t *doc)
 {
 	fprintf(out, "lbctl %s\nlbd   %s\n", MAILXDP_VERSION, get_str(doc, "version"));

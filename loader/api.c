@@ -222,6 +222,16 @@ static int get_flows(struct call *call)
 					 (__u64)now.tv_sec * 1000000000 + now.tv_nsec));
 }
 
+static int get_events(struct call *call)
+{
+	const char *text = call->req->query(call->req, "since");
+	uint64_t since = 0;
+
+	if (text && num_parse(text, 0, INT64_MAX, &since) < 0)
+		return lb_error(&call->err, LB_EXIT_USAGE, "since \"%.64s\" is not the number of an event", text);
+	return show(call, api_show_events(call->ctl, since));
+}
+
 static int get_check(struct call *call, struct check_conf *conf, const struct check_conf **out)
 {
 	const char *kind = NULL;
@@ -388,6 +398,7 @@ static const struct route routes[] = {
 	{ "POST",   API_BACKENDS "/*/check",	"", post_check },
 	{ "GET",    API_BACKENDS "/*/check",	"", get_asked_check },
 	{ "GET",    API_FLOWS,			"", get_flows },
+	{ "GET",    API_EVENTS,		"", get_events },
 	{ "GET",    API_STATS,			"", get_stats },
 	{ "POST",   API_INTERFACES,		"name, mode", post_interface },
 	{ "DELETE", API_INTERFACES "/*",	"", delete_interface },

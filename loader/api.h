@@ -21,6 +21,7 @@ json_t *api_show_stats(struct control *ctl);
 json_t *api_show_version(void);
 /* backend 0: of all. Times are relative to now_ns (CLOCK_MONOTONIC). */
 json_t *api_show_flows(struct control *ctl, int backend, size_t limit, __u64 now_ns);
+json_t *api_show_events(struct control *ctl, __u64 since);
 json_t *api_show_check(const struct check_report *report);
 /* A string value of any bytes: what is not UTF-8 becomes '?'. */
 json_t *api_text(const char *text);

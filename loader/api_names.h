@@ -23,6 +23,9 @@
  *   GET    /v1/backends/NAME/check  {state: running|done|none, result, text, duration_us, timeout_ms, dialogue: [..]};
  *                                  result is null until it is done, dialogue has "> sent", "< received", "* other"
  *   GET    /v1/flows               ?backend=NAME&limit=N
+ *   GET    /v1/events              ?since=SEQ -> {events: [{seq, time, backend, from, to, text}], next: SEQ}: what happened,
+ *                                  from SEQ on, at most the last 512; backend, from and to are null where it
+ *                                  is no backend's state that changed; seq starts anew with the daemon
  *   GET    /v1/stats
  *   POST   /v1/interfaces          {name, mode?}
  *   DELETE /v1/interfaces/NAME
@@ -48,6 +51,7 @@
 #define API_SERVICES		"/v1/services"
 #define API_BACKENDS		"/v1/backends"
 #define API_FLOWS		"/v1/flows"
+#define API_EVENTS		"/v1/events"
 #define API_STATS		"/v1/stats"
 #define API_INTERFACES		"/v1/interfaces"
 #define API_RELOAD		"/v1/reload"

@@ -3,6 +3,7 @@
  * The documents of the control socket: what the daemon knows, as JSON. It only reads, and it
  * formats nothing for people: numbers stay raw, the unit is in the field's name.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -344,6 +345,46 @@ json_t *api_show_flows(struct control *ctl, int backend, size_t limit, __u64 now
 	}
 	return json_pack("{s:i, s:b, s:o}", "schema", API_VERSION, "truncated", (int)fl.truncated,
 			 "flows", fl.list);
+}
+
+/* 2026-11-24T17:34:06.123Z */
+static json_t *show_time(__u64 at_ms)
+{
+	time_t seconds = at_ms / 1000;
+	char date[32], text[48];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text, sizeof(text), "%s.%03uZ", date, (unsigned int)(at_ms % 1000));
+	return json_string(text);
+}
+
+static json_t *show_event(const struct history_entry *event)
+{
+	return json_pack("{s:I, s:o, s:s?, s:s?, s:s?, s:o}",
+			 "seq", (json_int_t)event->seq,
+			 "time", show_time(event->at_ms),
+			 "backend", *event->backend ? event->backend : NULL,
+			 "from", event->from,
+			 "to", event->to,
+			 "text", api_text(event->text));
+}
+
+json_t *api_show_events(struct control *ctl, __u64 since)
+{
+	const struct history *history = control_history(ctl);
+	const struct history_entry *event;
+	json_t *list = json_array();
+
+	for (event = history_from(history, since); list && event; event = history_from(history, event->seq + 1)) {
+		if (json_array_append_new(list, show_event(event)) == -1) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return json_pack("{s:i, s:o, s:I}", "schema", API_VERSION, "events", list,
+			 "next", (json_int_t)history_next(history));
 }
 
 static json_t *show_lines(const char *text)

@@ -27,7 +27,15 @@ __u64 control_now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-__attribute__((format(printf, 2, 3))) static void say_line(struct control_say *say, const char *fmt, ...)
+__u64 control_utc_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+void control_say_line(struct control *ctl, struct control_say *say, const char *fmt, ...)
 {
 	va_list args;
 
@@ -35,6 +43,7 @@ __attribute__((format(printf, 2, 3))) static void say_line(struct control_say *s
 	vsnprintf(say->text, sizeof(say->text), fmt, args);
 	va_end(args);
 	log_info("%s", say->text);
+	history_add_line(&ctl->history, control_utc_ms(), say->text);
 }
 
 /* --- opening ------------------------------------------------------------------------ */
@@ -216,6 +225,11 @@ const struct config *control_config(const struct control *ctl)
 	return ctl->config;
 }
 
+const struct history *control_history(const struct control *ctl)
+{
+	return &ctl->history;
+}
+
 /* --- the frame of every change of the model -------------------------------------------- */
 
 static int begin(struct control *ctl, struct pool **before, struct lb_error *err)
@@ -265,8 +279,8 @@ int control_service_add(struct control *ctl, const struct service_spec *spec, st
 				 addr_to_str(&svc->vip[f], text));
 	for (__u32 p = 0; p < svc->ports_n; p++)
 		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%u", p ? "," : "", svc->ports[p]);
-	say_line(say, "service %s added: %s port %s, %s, %s; now add backends", svc->name, vips, ports,
-		 mode_to_str(svc->mode), scheduler_to_str(svc->scheduler));
+	control_say_line(ctl, say, "service %s added: %s port %s, %s, %s; now add backends", svc->name, vips, ports,
+			 mode_to_str(svc->mode), scheduler_to_str(svc->scheduler));
 	control_save_state(ctl, say);
 	return 0;
 }
@@ -282,7 +296,7 @@ int control_service_remove(struct control *ctl, const char *name, struct control
 	ret = finish_change(ctl, before, ret, err);
 	if (ret)
 		return ret;
-	say_line(say, "service %s removed", name);
+	control_say_line(ctl, say, "service %s removed", name);
 	control_save_state(ctl, say);
 	return 0;
 }
@@ -311,9 +325,9 @@ int control_backend_add(struct control *ctl, const struct backend_spec *spec, st
 	if (ret)
 		return ret;
 	be = &ctl->config->pool->backends[id];
-	say_line(say, "%s added to %s at %s, weight %u%s", be->name, ctl->config->pool->services[be->service].name,
-		 addr_to_str(&be->address, text), be->weight,
-		 be->health == HEALTH_UP ? "" : "; takes sessions once its first check succeeds");
+	control_say_line(ctl, say, "%s added to %s at %s, weight %u%s", be->name,
+			 ctl->config->pool->services[be->service].name, addr_to_str(&be->address, text), be->weight,
+			 be->health == HEALTH_UP ? "" : "; takes sessions once its first check succeeds");
 	control_save_state(ctl, say);
 	return 0;
 }
@@ -333,9 +347,9 @@ int control_backend_set(struct control *ctl, const char *name, const char *weigh
 		return ret;
 	be = &ctl->config->pool->backends[id];
 	if (be->max_flows)
-		say_line(say, "%s: weight %u, at most %u sessions", name, be->weight, be->max_flows);
+		control_say_line(ctl, say, "%s: weight %u, at most %u sessions", name, be->weight, be->max_flows);
 	else
-		say_line(say, "%s: weight %u, no cap on sessions", name, be->weight);
+		control_say_line(ctl, say, "%s: weight %u, no cap on sessions", name, be->weight);
 	control_save_state(ctl, say);
 	return 0;
 }
@@ -366,10 +380,10 @@ static void say_leaving(struct control *ctl, int id, const char *verb, struct co
 
 	pool_eligible_names(ctl->config->pool, be->service, id, names, sizeof(names));
 	if (strcmp(names, "none") == 0)
-		say_line(say, "%s %s: %llu flows stay; no other backend of %s takes new ones", be->name, verb, flows,
-			 ctl->config->pool->services[be->service].name);
+		control_say_line(ctl, say, "%s %s: %llu flows stay; no other backend of %s takes new ones", be->name, verb,
+				 flows, ctl->config->pool->services[be->service].name);
 	else
-		say_line(say, "%s %s: %llu flows stay, new ones go to %s", be->name, verb, flows, names);
+		control_say_line(ctl, say, "%s %s: %llu flows stay, new ones go to %s", be->name, verb, flows, names);
 }
 
 int control_backend_drain(struct control *ctl, const char *name, __u64 deadline_ms, struct control_say *say,
@@ -391,10 +405,10 @@ int control_backend_enable(struct control *ctl, const char *name, struct control
 	if (id < 0)
 		return id;
 	if (backend_is_eligible(&ctl->config->pool->backends[id]))
-		say_line(say, "%s takes new flows again", name);
+		control_say_line(ctl, say, "%s takes new flows again", name);
 	else
-		say_line(say, "%s is enabled; takes new flows once its checks succeed (%s)", name,
-			 ctl->config->pool->backends[id].reason);
+		control_say_line(ctl, say, "%s is enabled; takes new flows once its checks succeed (%s)", name,
+				 ctl->config->pool->backends[id].reason);
 	control_save_state(ctl, say);
 	return 0;
 }
@@ -409,8 +423,8 @@ int control_backend_remove(struct control *ctl, const char *name, bool now, stru
 		return id;
 	if (now) {
 		control_close_flows(ctl, id, true, 0, &sweep);
-		say_line(say, "%s removed: %llu flows reset, %llu of them while a reply was owed", name,
-			 (unsigned long long)sweep.closed, (unsigned long long)sweep.at_risk);
+		control_say_line(ctl, say, "%s removed: %llu flows reset, %llu of them while a reply was owed", name,
+				 (unsigned long long)sweep.closed, (unsigned long long)sweep.at_risk);
 	} else {
 		say_leaving(ctl, id, "removed", say);
 	}
@@ -455,10 +469,10 @@ int control_attach(struct control *ctl, const char *ifname, enum xdp_mode mode, 
 	ci->mode = mode;
 	control_addresses_apply(ctl);
 	if (native)
-		say_line(say, "attached to %s, native mode", ifname);
+		control_say_line(ctl, say, "attached to %s, native mode", ifname);
 	else
-		say_line(say, "attached to %s, generic mode%s", ifname,
-			 mode == XDP_MODE_AUTO ? ": its driver has no native XDP, so this is slower" : "");
+		control_say_line(ctl, say, "attached to %s, generic mode%s", ifname,
+				 mode == XDP_MODE_AUTO ? ": its driver has no native XDP, so this is slower" : "");
 	control_save_state(ctl, say);
 	return 0;
 }
@@ -476,14 +490,14 @@ int control_detach(struct control *ctl, const char *ifname, struct control_say *
 		*ci = *last;
 	}
 	control_addresses_apply(ctl);
-	say_line(say, "detached from %s: packets go up the stack again", ifname);
+	control_say_line(ctl, say, "detached from %s: packets go up the stack again", ifname);
 	control_save_state(ctl, say);
 	return 0;
 }
 
 /* --- config ------------------------------------------------------------------------------------ */
 
-static void say_reload(const struct control *ctl, const struct pool *was, struct control_say *say)
+static void say_reload(struct control *ctl, const struct pool *was, struct control_say *say)
 {
 	const struct pool *is = ctl->config->pool;
 	int added = 0, removed = 0, changed = 0;
@@ -497,7 +511,7 @@ static void say_reload(const struct control *ctl, const struct pool *was, struct
 		changed += old && new && (a->weight != b->weight || a->max_flows != b->max_flows || a->admin != b->admin ||
 					  strcmp(a->name, b->name) != 0);
 	}
-	say_line(say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
+	control_say_line(ctl, say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
 }
 
 int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err)
@@ -557,9 +571,9 @@ int control_save(struct control *ctl, struct control_say *say, struct lb_error *
 	if (ret)
 		return ret;
 	if (backup[0])
-		say_line(say, "saved to %s; the file before that is %s", ctl->config_path, backup);
+		control_say_line(ctl, say, "saved to %s; the file before that is %s", ctl->config_path, backup);
 	else
-		say_line(say, "saved to %s", ctl->config_path);
+		control_say_line(ctl, say, "saved to %s", ctl->config_path);
 	control_save_state(ctl, say);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 #include "check.h"
 #include "config.h"
+#include "history.h"
 #include "pool.h"
 
 struct control;
@@ -50,6 +51,7 @@ int control_save(struct control *ctl, struct control_say *say, struct lb_error *
 
 /* Reading. All figures are sums over CPUs at this moment. */
 const struct config *control_config(const struct control *ctl);
+const struct history *control_history(const struct control *ctl);
 
 struct backend_report {
 	const struct backend *be;	/* valid until the next call that changes anything */

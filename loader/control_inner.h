@@ -52,6 +52,7 @@ struct control {
 	struct sync_backend extra[LB_MAX_BACKENDS];
 	struct control_backend be[LB_MAX_BACKENDS];
 	struct control_asked *asked[LB_MAX_BACKENDS];
+	struct history history;
 	struct control_address addresses[CONTROL_MAX_ADDRESSES];
 	size_t addresses_n;
 	char config_path[PATH_MAX], state_path[PATH_MAX], addresses_path[PATH_MAX];
@@ -62,6 +63,10 @@ struct control {
 };
 
 __u64 control_now_ns(void);
+__u64 control_utc_ms(void);	/* for people */
+/* What changed: for the user, the log and the history. */
+void control_say_line(struct control *ctl, struct control_say *say, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* control_apply.c: the model has changed, everything else follows. */
 int control_apply(struct control *ctl, struct lb_error *err);

@@ -13,14 +13,17 @@ void control_set_health(struct control *ctl, int id, enum backend_health health,
 {
 	struct backend *be = &ctl->config->pool->backends[id];
 	enum backend_state was = backend_state(be);
+	const char *is;
 	__u64 now = control_now_ns();
 
 	if (health == HEALTH_UP && was == STATE_DOWN && sync_load(ctl->sync, id)->sessions_total)
 		ctl->be[id].up_since_ns = now; /* it comes back: slow start */
 	if (!pool_backend_health(ctl->config->pool, id, health, now, reason))
 		return;
+	is = health == HEALTH_DEAD ? "dead" : backend_state_to_str(backend_state(be));
 	log_line(health == HEALTH_UP ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "backend %s: %s -> %s (%s)", be->name,
-		 backend_state_to_str(was), health == HEALTH_DEAD ? "dead" : backend_state_to_str(backend_state(be)), reason);
+		 backend_state_to_str(was), is, reason);
+	history_add_change(&ctl->history, control_utc_ms(), be->name, backend_state_to_str(was), is, reason);
 	control_refresh_maps(ctl);
 }
 

@@ -119,12 +119,13 @@ static void only_the_permitted_may_change(void **state)
 	static const char *const changes[][2] = {
 		{ "POST", API_SERVICES }, { "DELETE", API_SERVICES "/s" }, { "POST", API_BACKENDS },
 		{ "PATCH", API_BACKENDS "/b" }, { "DELETE", API_BACKENDS "/b" }, { "POST", API_BACKENDS "/b/drain" },
-		{ "POST", API_BACKENDS "/b/enable" }, { "POST", API_BACKENDS "/b/check" }, { "POST", API_INTERFACES }, { "DELETE", API_INTERFACES "/e" },
+		{ "POST", API_BACKENDS "/b/enable" },
+		{ "POST", API_BACKENDS "/b/check" }, { "POST", API_INTERFACES }, { "DELETE", API_INTERFACES "/e" },
 		{ "POST", API_RELOAD }, { "POST", API_SAVE },
 	};
 	static const char *const reads[] = {
-		API_STATUS, API_SERVICES, API_BACKENDS, API_BACKENDS "/mx1/check", API_FLOWS, API_STATS,
-		API_VERSION_PATH,
+		API_STATUS, API_SERVICES, API_BACKENDS, API_BACKENDS "/mx1/check", API_FLOWS, API_EVENTS,
+		API_STATS, API_VERSION_PATH,
 	};
 	json_t *doc;
 
@@ -307,6 +308,44 @@ static void a_check_is_none_then_runs_then_is_done(void **state)
 	expect_refused("GET", "/v1/backends/mx9/check", "", 404, LB_EXIT_NOT_FOUND, "no backend \"mx9\"");
 }
 
+static void events_are_shown_from_a_number_on(void **state)
+{
+	const json_t *event;
+	json_t *doc;
+
+	(void)state;
+	history_add_change(&fake.history, 1795541646007ULL, "mx1", "up", "down", "smtp: \xff");
+	history_add_line(&fake.history, 1795541647000ULL, "attached to eth0");
+	assert_int_equal(call("GET", API_EVENTS, "", &doc), 200);
+	assert_int_equal(json_integer_value(json_object_get(doc, "schema")), 1);
+	assert_int_equal(json_integer_value(json_object_get(doc, "next")), 3);
+	assert_int_equal(json_array_size(json_object_get(doc, "events")), 2);
+	event = json_array_get(json_object_get(doc, "events"), 0);
+	assert_int_equal(json_integer_value(json_object_get(event, "seq")), 1);
+	assert_string_equal(json_string_value(json_object_get(event, "time")), "2026-11-24T17:34:06.007Z");
+	assert_string_equal(json_string_value(json_object_get(event, "backend")), "mx1");
+	assert_string_equal(json_string_value(json_object_get(event, "from")), "up");
+	assert_string_equal(json_string_value(json_object_get(event, "to")), "down");
+	assert_string_equal(json_string_value(json_object_get(event, "text")), "smtp: ?");
+	json_decref(doc);
+	query_key = "since";
+	query_value = "2";
+	assert_int_equal(call("GET", API_EVENTS, "", &doc), 200);
+	assert_int_equal(json_array_size(json_object_get(doc, "events")), 1);
+	event = json_array_get(json_object_get(doc, "events"), 0);
+	assert_true(json_is_null(json_object_get(event, "backend")));
+	assert_true(json_is_null(json_object_get(event, "from")));
+	assert_string_equal(json_string_value(json_object_get(event, "text")), "attached to eth0");
+	json_decref(doc);
+	query_value = "3";
+	assert_int_equal(call("GET", API_EVENTS, "", &doc), 200);
+	assert_int_equal(json_array_size(json_object_get(doc, "events")), 0);
+	assert_int_equal(json_integer_value(json_object_get(doc, "next")), 3);
+	json_decref(doc);
+	query_value = "-1";
+	expect_refused("GET", API_EVENTS, "", 400, LB_EXIT_USAGE, "since \"-1\"");
+}
+
 static void status_and_stats_show_every_verdict(void **state)
 {
 	json_t *status, *stats;
@@ -444,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup(every_class_of_error_has_its_status, setup),
 		cmocka_unit_test_setup(backends_show_every_field, setup),
 		cmocka_unit_test_setup(a_check_is_none_then_runs_then_is_done, setup),
+		cmocka_unit_test_setup(events_are_shown_from_a_number_on, setup),
 		cmocka_unit_test_setup(status_and_stats_show_every_verdict, setup),
 		cmocka_unit_test_setup(services_and_version_are_shown, setup),
 		cmocka_unit_test_setup(flows_say_whose_turn_it_is, setup),

@@ -27,6 +27,7 @@ static struct control_fake {
 	int check_polls;	/* a check that was asked for runs for so many looks; below 0: for ever */
 	bool check_asked;
 	struct check_report check;
+	struct history history;
 } fake;
 
 static void fake_backend(int id, const char *name, const char *address, enum backend_admin admin,
@@ -213,6 +214,12 @@ const struct config *control_config(const struct control *ctl)
 {
 	(void)ctl;
 	return &fake.config;
+}
+
+const struct history *control_history(const struct control *ctl)
+{
+	(void)ctl;
+	return &fake.history;
 }
 
 bool control_backend_report(struct control *ctl, int id, struct backend_report *out)

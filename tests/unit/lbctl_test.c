@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -439,6 +440,84 @@ static void a_check_that_cannot_be_says_so(void **state)
 	expect_failure("check mx1", LB_EXIT_TIMEOUT, "backend \"mx1\": no result after 2.0s");
 }
 
+#define TIME "2026-11-24T17:34:06.007Z"
+
+static void happens(const char *text)
+{
+	history_add_line(&fake.history, 1795541646007ULL, text);
+}
+
+static void events_are_a_line_each(void **state)
+{
+	struct outcome o = run("events");
+
+	(void)state;
+	assert_int_equal(o.code, LB_EXIT_OK);
+	assert_string_equal(o.out, "");
+	assert_non_null(strstr(o.err, "nothing has happened"));
+	history_add_change(&fake.history, 1795541646007ULL, "mx1", "up", "down", "smtp: \033[2J");
+	happens("attached to eth0");
+	expect_done("events", TIME "  mx1: up -> down (smtp: ?[2J)\n" TIME "  attached to eth0\n");
+	o = run("events --json");
+	assert_true(strncmp(o.out, "{\n  \"schema\": 1,\n  \"events\": [\n", 30) == 0);
+}
+
+/* Starts "lbctl events --follow", with its standard output and error in a pipe. */
+static pid_t start_following(FILE **out)
+{
+	char *argv[] = { "lbctl", "--socket", server.path, "events", "--follow", NULL };
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		fexecve(lbctl_fd, argv, environ);
+		_exit(98);
+	}
+	close(ends[1]);
+	*out = fdopen(ends[0], "r");
+	assert_non_null(*out);
+	return pid;
+}
+
+static void expect_line(FILE *in, const char *expected)
+{
+	char line[256] = "";
+
+	assert_ptr_equal(fgets(line, sizeof(line), in), line);
+	assert_string_equal(line, expected);
+}
+
+static void following_shows_what_comes_until_interrupted(void **state)
+{
+	int status;
+	pid_t pid;
+	FILE *out;
+
+	(void)state;
+	happens("one");
+	happens("two");
+	pid = start_following(&out);
+	expect_line(out, TIME "  one\n");
+	expect_line(out, TIME "  two\n");
+	happens("three");
+	expect_line(out, TIME "  three\n");
+	memset(&fake.history, 0, sizeof(fake.history));
+	happens("four");
+	expect_line(out, "the daemon was started again\n");
+	expect_line(out, TIME "  four\n");
+	assert_int_equal(kill(pid, SIGINT), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), LB_EXIT_OK);
+	assert_int_equal(fgetc(out), EOF);
+	fclose(out);
+}
+
 static void no_daemon_is_exit_3(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -449,6 +528,7 @@ static void no_daemon_is_exit_3(void **state)
 	http_server_folder(&server);
 	expect_failure("list", LB_EXIT_NO_DAEMON, "start it with \"systemctl start mailxdp\" or \"lbd\"");
 	expect_failure("list", LB_EXIT_NO_DAEMON, server.path);
+	expect_failure("events --follow", LB_EXIT_NO_DAEMON, server.path);
 	expect_failure("--socket /nonexistent/x drain a", LB_EXIT_NO_DAEMON,
 		       "lbctl: no daemon answers on /nonexistent/x: start it");
 	strcpy(addr.sun_path, server.path);
@@ -550,6 +630,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(drain_of_a_backend_that_is_gone_is_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_check_shows_the_dialogue_and_the_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_check_that_cannot_be_says_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_are_a_line_each, setup, teardown),
+		cmocka_unit_test_setup_teardown(following_shows_what_comes_until_interrupted, setup, teardown),
 		cmocka_unit_test(no_daemon_is_exit_3),
 		cmocka_unit_test(a_closed_door_is_exit_4),
 		cmocka_unit_test(readers_may_read_and_not_change),
