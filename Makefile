@@ -8,6 +8,7 @@ CC         ?= gcc
 CLANG      ?= clang
 BPFTOOL    ?= $(shell PATH=$$PATH:/usr/sbin command -v bpftool || echo bpftool)
 V          ?= 0
+JOBS       ?= -j$(shell nproc)
 SAN        ?= 0
 
 B := build
@@ -25,6 +26,7 @@ TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-lin
 	swaks iputils-ping shellcheck
 
 CHECK_PACKAGES := cppcheck clang-format
+BENCH_PACKAGES := haproxy nginx libnginx-mod-stream nftables python3 python3-matplotlib
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
 PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp openssl
@@ -44,7 +46,7 @@ BPFT   := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*_test.
 TOOLS  := $(patsubst tests/harness/%.c,$(B)/tests/%,$(wildcard tests/harness/*_tool.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf deps test-deps check-deps tests-build unit-build test demo check fmt install uninstall clean help
+.PHONY: all bpf deps test-deps check-deps tests-build unit-build test demo bench-deps bench-build bench bench-quick bench-mail check fmt install uninstall clean help
 all: $(B)/lbd $(B)/lbctl	## build/lbd and build/lbctl (the default)
 
 help:	## this list
@@ -112,12 +114,12 @@ unit-build: $(UNIT)
 
 # Flags come from pkg-config, which may only just have been installed: hence the second make.
 test: test-deps	## install, build, run all tests: unit, packets, end to end (root for the latter two)
-	+@$(MAKE) --no-print-directory tests-build
-	+@$(MAKE) --no-print-directory SAN=1 unit-build
+	+@$(MAKE) --no-print-directory $(JOBS) tests-build
+	+@$(MAKE) --no-print-directory $(JOBS) SAN=1 unit-build
 	@tests/run.sh
 
 demo: test-deps	## three organisations, three mail servers, 3,000 mails, one drain (root)
-	+@$(MAKE) --no-print-directory all $(B)/tests/pass.bpf.o
+	+@$(MAKE) --no-print-directory $(JOBS) all $(B)/tests/pass.bpf.o
 	@tests/demo.sh
 
 check: check-deps	## static analysis; warnings are errors
@@ -132,6 +134,20 @@ check: check-deps	## static analysis; warnings are errors
 
 fmt:	## put the C files into the house style
 	@clang-format -i loader/*.[ch] cli/*.[ch]
+
+bench-deps:
+	@tests/harness/install-packages.sh build/.bench-deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
+include tests/bench/bench.mk
+bench-build: all $(BENCH_BUILT)
+bench: bench-deps	## measure against haproxy, nginx, nftables: build/bench/report.md (root)
+	+@$(MAKE) --no-print-directory $(JOBS) bench-build
+	@tests/bench/bench.sh all
+bench-quick: bench-deps	## the same, in short (under 2 minutes)
+	+@$(MAKE) --no-print-directory $(JOBS) bench-build
+	@tests/bench/bench.sh quick
+bench-mail: bench-deps	## heavy-tailed mail, one slow server, every scheduler
+	+@$(MAKE) --no-print-directory $(JOBS) bench-build
+	@tests/bench/bench.sh mail
 
 install: all	## PREFIX, SYSCONFDIR, MANDIR, UNITDIR, DESTDIR
 	install -D -m 0755 $(B)/lbd $(DESTDIR)$(PREFIX)/sbin/lbd
@@ -153,5 +169,4 @@ uninstall:	## what install put there; the config stays
 clean:	## remove build/
 	rm -rf build
 
--include tests/bench/bench.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -100,18 +100,15 @@ __noinline int flow_reply_came(struct lb_flow *flow)
 /* Replies go back to where the client's packets come from, also after its gateway has changed. */
 static __always_inline void flow_learn_client(struct lb_flow *flow, const struct lb_pkt *pkt, __u32 ifindex)
 {
-	const __u16 *eth = (const __u16 *)pkt->eth;
-	__u16 *client = (__u16 *)flow->client_mac, *local = (__u16 *)flow->local_mac;
+	/* in the flow as on the wire, but the other way round: local is the frame's destination */
+	const __u32 *eth = (const __u32 *)pkt->eth;
+	__u32 *known = (__u32 *)flow->local_mac;
 
-	if (client[0] == eth[3] && client[1] == eth[4] && client[2] == eth[5] && local[0] == eth[0] &&
-	    local[1] == eth[1] && local[2] == eth[2] && flow->ifindex == ifindex)
+	if (known[0] == eth[0] && known[1] == eth[1] && known[2] == eth[2] && flow->ifindex == ifindex)
 		return;
-	local[0] = eth[0];
-	local[1] = eth[1];
-	local[2] = eth[2];
-	client[0] = eth[3];
-	client[1] = eth[4];
-	client[2] = eth[5];
+	known[0] = eth[0];
+	known[1] = eth[1];
+	known[2] = eth[2];
 	flow->ifindex = ifindex;
 }
 
@@ -233,7 +230,6 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 		/* another CPU was first, or the table is full */
 		return bpf_map_lookup_elem(&flows, key);
 	}
-	bpf_map_delete_elem(&pending, key);
 	if (!flow)
 		return NULL;
 	load = flow_load(flow);

@@ -33,6 +33,7 @@
 #include "turn.h"
 #include "service.h"
 #include "select.h"
+#include "pending.h"
 #include "flow.h"
 #include "forward.h"
 #include "request.h"
@@ -126,11 +127,14 @@ static __always_inline enum lb_verdict slow_request(struct xdp_md *ctx, struct l
 						    const struct lb_service *svc, __u32 *out_ifindex)
 {
 	struct request rq = {
-		.pkt = pkt, .svc = svc, .now = bpf_ktime_get_ns(), .in_ifindex = ctx->ingress_ifindex,
+		.pkt = pkt, .svc = svc, .in_ifindex = ctx->ingress_ifindex,
+		/* nothing is measured from a SYN on */
+		.now = pkt->tcp_flags & TCP_FLAG_SYN ? bpf_ktime_get_coarse_ns() : bpf_ktime_get_ns(),
 	};
 	enum lb_verdict v, failed;
 
 	request_key(pkt, svc, &rq.key);
+	rq.hash = pending_hash(&rq.key);
 	v = request(&rq);
 	if (v != LB_TX_SYN && v != LB_TX_REQUEST)
 		return v;
@@ -147,12 +151,13 @@ static __always_inline enum lb_verdict slow_reply(struct lb_pkt *pkt, const stru
 	enum lb_verdict v, failed;
 
 	reply_key(pkt, ref, &rp.key);
+	rp.hash = pending_hash(&rp.key);
 	v = reply(&rp);
 	if (v != LB_TX_REPLY)
 		return v;
 	failed = forward_reply(pkt, ref, rp.to, true, out_ifindex);
 	if (rp.forget)
-		bpf_map_delete_elem(&pending, &rp.key);
+		pending_forget(&rp.key, rp.hash);
 	return failed ? failed : v;
 }
 
@@ -213,6 +218,8 @@ int lb(struct xdp_md *ctx)
 		v = check_tcp(ctx, &pkt);
 		if (v)
 			return finish(in_ifindex, v, 0);
+		if (pkt.tcp_flags & TCP_FLAG_SYN)
+			return go_slow(ctx, SLOW_TCP);
 		request_key(&pkt, svc, &key);
 		flow = bpf_map_lookup_elem(&flows, &key);
 		if (!is_fast(&pkt, flow))
@@ -243,7 +250,6 @@ int sweep(struct lb_sweep *arg)
 	struct sweep_walk walk = { .arg = &local, .now = bpf_ktime_get_ns() };
 
 	bpf_for_each_map_elem(&flows, sweep_flow, &walk, 0);
-	bpf_for_each_map_elem(&pending, sweep_pending, &walk, 0);
 	*arg = local;
 	return 0;
 }

@@ -30,7 +30,8 @@
 #define LB_MAX_WEIGHT	65535
 
 #define LB_DEFAULT_FLOWS	131072
-#define LB_PENDING_ENTRIES	65536
+#define LB_PENDING_SETS		8192	/* a power of two */
+#define LB_PENDING_WAYS		8
 #define LB_FRAGMENT_ENTRIES	8192
 #define LB_EVENT_BYTES		(1 << 20)
 
@@ -181,8 +182,8 @@ struct lb_flow {
 	__u32 rtt_us;		/* client's round trip, from the handshake; nat only */
 	__u32 longest_ms;	/* longest wait for a reply so far */
 	__u32 ifindex;		/* where the client's packets come in */
-	__u8 client_mac[6];	/* who hands them to us ... */
-	__u8 local_mac[6];	/* ... and under which of our addresses */
+	__u8 local_mac[6];	/* under which of our addresses ... */
+	__u8 client_mac[6];	/* ... and who hands them to us: as in the frame */
 	__u16 backend;
 	__u8 marks;		/* LB_MARK_...: written by client packets only */
 	__u8 server_fin;	/* the mail server has closed its half (nat only) */
@@ -194,6 +195,17 @@ struct lb_flow {
 #define LB_MARK_RETRIED		8	/* in "pending": the SYN was repeated, no round trip from it */
 #define LB_MARK_PICKUP		16	/* in "pending": taken up in mid-stream, by the Maglev table */
 #define LB_MARK_ANSWERED	32	/* in "pending": the mail server has answered, client_ack is good */
+
+struct lb_pending {
+	struct lb_flow_key key;
+	struct lb_flow flow;
+};
+
+struct lb_pending_set {
+	__u32 marks[LB_PENDING_WAYS];	/* of the key's hash; 0: empty */
+	__u32 born_ms[LB_PENDING_WAYS];	/* since boot */
+	struct lb_pending entries[LB_PENDING_WAYS];
+};
 
 #define LB_SEEN_LAG_NS		1000000000ULL
 
@@ -254,7 +266,7 @@ struct lb_event {
  */
 struct lb_sweep {
 	/* in */
-	__u64 idle_ns, fin_ns, rst_ns, half_open_ns;
+	__u64 idle_ns, fin_ns, rst_ns;
 	__u32 close_backend;	/* end flows of this backend; 0: only expired ones */
 	__u32 close_force;	/* also those whose server owes a reply */
 	__u64 close_idle_ns;	/* ... and that have been in the client's turn this long */

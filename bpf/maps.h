@@ -79,12 +79,13 @@ struct {
 	__type(value, __u64);
 } rotors SEC(".maps");
 
-/* Half-open connections. LRU on purpose: a SYN flood turns it over and touches nothing else. */
+/* Half-open connections, in sets (pending.h). Writer: the program. Full: the oldest of a set goes. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, LB_PENDING_ENTRIES);
-	__type(key, struct lb_flow_key);
-	__type(value, struct lb_flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_PENDING_SETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lb_pending_set);
 } pending SEC(".maps");
 
 /* Established connections. Never evicts. Full: new connections get a RST, old ones stay.

@@ -21,6 +21,7 @@ struct reply {
 	const struct lb_backend_ref *ref;
 	__u64 now;
 	struct lb_flow_key key;
+	__u64 hash; /* pending_hash(&key) */
 	const struct lb_flow *to; /* out: the way back, with a verdict LB_TX_REPLY */
 	bool forget;		  /* out: delete the entry in "pending" once the packet is forwarded */
 };
@@ -70,12 +71,11 @@ static __always_inline bool reply_is_for(const struct lb_pkt *pkt, const struct 
 static __always_inline enum lb_verdict reply(struct reply *rp)
 {
 	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &rp->key);
-	struct lb_flow *pend = bpf_map_lookup_elem(&pending, &rp->key);
+	struct lb_flow *pend = pending_find(&rp->key, rp->hash, rp->now);
 
 	if (flow && flow->backend != rp->ref->backend)
 		flow = NULL;
-	if (pend && pend->backend == rp->ref->backend && rp->now - pend->seen_ns <= knob_half_open_ns &&
-	    reply_is_for(rp->pkt, pend, flow))
+	if (pend && pend->backend == rp->ref->backend && reply_is_for(rp->pkt, pend, flow))
 		return reply_pending(rp, pend);
 	if (!flow)
 		return LB_PASS_NO_FLOW;

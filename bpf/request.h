@@ -11,6 +11,7 @@ struct request {
 	const struct lb_service *svc;
 	__u64 now;
 	struct lb_flow_key key;
+	__u64 hash; /* pending_hash(&key) */
 	__u32 in_ifindex;
 	__u32 backend; /* out: where it goes, with a verdict LB_TX_... */
 };
@@ -50,7 +51,7 @@ static __always_inline __u32 request_next(const struct lb_pkt *pkt)
 }
 
 /* Remember the choice in "pending". flow: what the same addresses and ports were used for before, or NULL. */
-static __always_inline enum lb_verdict request_remember(struct request *rq, struct lb_flow *flow, __u16 backend,
+static __noinline enum lb_verdict request_remember(struct request *rq, struct lb_flow *flow, __u16 backend,
 							__u8 marks)
 {
 	struct lb_flow pend = {
@@ -65,8 +66,8 @@ static __always_inline enum lb_verdict request_remember(struct request *rq, stru
 	if (rq->svc->mode == LB_MODE_DSR)
 		pend.marks |= LB_MARK_RETRIED;
 	flow_learn_client(&pend, rq->pkt, rq->in_ifindex);
-	if (bpf_map_update_elem(&pending, &rq->key, &pend, BPF_ANY))
-		return LB_DROP_HALF_OPEN; /* the LRU was busy: the client will repeat its SYN */
+	if (!pending_put(&rq->key, rq->hash, &pend))
+		return LB_DROP_HALF_OPEN; /* the client will repeat its SYN */
 	if (flow)
 		flow->marks |= LB_MARK_SUPERSEDED;
 	return LB_NEXT;
@@ -154,12 +155,15 @@ static __always_inline enum lb_verdict request_pending(struct request *rq, struc
 		if (!turn_rst_plausible(rq->pkt->seq, pend->client_next))
 			return *flow ? LB_NEXT : LB_DROP_HALF_OPEN;
 		rq->backend = pend->backend;
-		bpf_map_delete_elem(&pending, &rq->key);
+		pending_forget(&rq->key, rq->hash);
 		return LB_TX_REQUEST;
 	}
 	if (flow_may_promote(pend, rq->pkt, rq->svc->mode)) {
 		*flow = flow_promote(&rq->key, pend, *flow, rq->pkt, rq->now);
-		return *flow ? LB_NEXT : LB_RESET_TABLE_FULL;
+		if (!*flow)
+			return LB_RESET_TABLE_FULL;
+		pending_forget(&rq->key, rq->hash);
+		return LB_NEXT;
 	}
 	if (pend->marks & LB_MARK_PICKUP) {
 		pend->client_next = flow_packet_end(rq->pkt);
@@ -173,11 +177,9 @@ static __always_inline enum lb_verdict request_pending(struct request *rq, struc
 static __always_inline enum lb_verdict request(struct request *rq)
 {
 	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &rq->key);
-	struct lb_flow *pend = bpf_map_lookup_elem(&pending, &rq->key);
+	struct lb_flow *pend = pending_find(&rq->key, rq->hash, rq->now);
 	enum lb_verdict v;
 
-	if (pend && rq->now - pend->seen_ns > knob_half_open_ns)
-		pend = NULL;
 	if ((rq->pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN)
 		return request_syn(rq, flow, pend);
 	if (pend) {

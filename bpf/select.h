@@ -71,10 +71,10 @@ static __always_inline __u16 select_slot(const struct lb_table *table, __u64 at)
 	return at < LB_TABLE_SLOTS ? table->slots[at] : LB_NO_BACKEND;
 }
 
-/* 0..n-1, without a division (Lemire, 2019); the bias of n / 2^32 is none of ours. */
-static __always_inline __u32 select_random(__u32 n)
+/* 0..n-1 from the upper bits of dice, without a division (Lemire, 2019); a bias of n / 2^16 is none of ours. */
+static __always_inline __u32 select_random(__u32 dice, __u32 n)
 {
-	return (__u64)bpf_get_prandom_u32() * n >> 32;
+	return (__u64)dice * n >> 32;
 }
 
 static __always_inline __u16 select_pick(const struct lb_table *table, const struct lb_flow_key *key, __u8 scheduler)
@@ -82,6 +82,7 @@ static __always_inline __u16 select_pick(const struct lb_table *table, const str
 	__u32 vip = key->vip_id, n = table->slots_n, at;
 	__u64 weight_a = 1, weight_b = 1, score_a, score_b;
 	__u64 *rotor;
+	__u32 dice;
 	__u16 a, b;
 
 	if (scheduler == LB_SCHED_MAGLEV)
@@ -90,12 +91,13 @@ static __always_inline __u16 select_pick(const struct lb_table *table, const str
 		rotor = bpf_map_lookup_elem(&rotors, &vip);
 		return rotor ? select_slot(table, __sync_fetch_and_add(rotor, 1) % n) : LB_NO_BACKEND;
 	}
-	a = select_slot(table, select_random(n));
+	dice = bpf_get_prandom_u32();
+	a = select_slot(table, select_random(dice << 16, n));
 	if (scheduler == LB_SCHED_RANDOM)
 		return a;
 	/* Two choices instead of one take the worst queue from log n to log log n (Mitzenmacher, 2001). A
 	 * second pick that repeats the first moves on: with three backends every third would. */
-	at = select_random(n);
+	at = select_random(dice, n);
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
 		b = select_slot(table, at);
@@ -121,7 +123,7 @@ static __noinline enum lb_verdict select_backend(const struct lb_flow_key *key, 
 	scan.found = select_pick(table, key, scheduler);
 	if (!select_usable(scan.found, &scan.capped)) {
 		scan.found = LB_NO_BACKEND;
-		scan.start = select_random(table->members_n);
+		scan.start = select_random(bpf_get_prandom_u32(), table->members_n);
 		bpf_loop(table->members_n, select_scan_one, &scan, 0);
 	}
 	*id = scan.found;

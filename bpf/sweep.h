@@ -106,14 +106,4 @@ static long sweep_flow(struct bpf_map *map, const struct lb_flow_key *key, struc
 	return 0;
 }
 
-static long sweep_pending(struct bpf_map *map, const struct lb_flow_key *key, struct lb_flow *pend,
-			  struct sweep_walk *walk)
-{
-	__u64 quiet_ns = walk->now - pend->seen_ns;
-
-	if ((__s64)quiet_ns > (__s64)walk->arg->half_open_ns)
-		bpf_map_delete_elem(map, key);
-	return 0;
-}
-
 #endif

@@ -16,7 +16,7 @@
 
 #define TICK_US		100000ULL
 #define TICKS_A_SECOND	10
-#define SWEEP_US	5000000ULL
+#define SWEEP_US	10000000ULL	/* a million flows take a tenth of a second */
 #define WEIGHT_UNIT	16	/* of LB's effective weights: a weight of 1 can still ramp */
 #define RAMP_FROM	8	/* a slow start begins with this part of the weight */
 #define EWMA_SHARE	0.05	/* one reply's share in the recent reply time */
@@ -279,6 +279,7 @@ static void refresh_reply_times(struct control *ctl)
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &pool->backends[id];
 		struct control_backend *cb = &ctl->be[id];
+		__u64 before = ctl->extra[id].reply_ns;
 
 		if (!be->used)
 			continue;
@@ -288,7 +289,8 @@ static void refresh_reply_times(struct control *ctl)
 			cb->reply_ewma_ns += (mean[be->service] - cb->reply_ewma_ns) * DECAY_A_TICK;
 		if (cb->reply_ewma_ns > 0)
 			ctl->extra[id].reply_ns = cb->reply_ewma_ns;
-		sync_touch(ctl->sync, pool, id, ctl->extra);
+		if (ctl->extra[id].reply_ns != before)
+			sync_touch(ctl->sync, pool, id, ctl->extra);
 	}
 }
 

@@ -2,6 +2,7 @@
 
 BENCH_BPF   := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
 BENCH_TOOLS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*_bench.c tests/bench/*_tool.c))
+BENCH_BUILT := $(BENCH_TOOLS) $(B)/tests/pass.bpf.o
 BENCH_LIBS   = $(shell pkg-config --libs libbpf) -lm
 
 $(B)/bench/%.bpf.o: tests/bench/%.bpf.c

@@ -40,7 +40,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, LB_PENDING_ENTRIES);
+	__uint(max_entries, (LB_PENDING_SETS * LB_PENDING_WAYS));
 	__type(key, struct ref_key);
 	__type(value, struct ref_value);
 } ref_lru SEC(".maps");

@@ -205,7 +205,7 @@ static void pass_time(int fd)
 static void some_sweep(void)
 {
 	struct lb_sweep arg = {
-		.idle_ns = 900 * SECOND, .fin_ns = 120 * SECOND, .rst_ns = 10 * SECOND, .half_open_ns = 30 * SECOND,
+		.idle_ns = 900 * SECOND, .fin_ns = 120 * SECOND, .rst_ns = 10 * SECOND,
 		.close_backend = dice_hit(2) ? dice_below(9) : 0, .close_force = dice_hit(3),
 		.close_idle_ns = dice_below(100) * SECOND, .close_older_ns = 0,
 	};

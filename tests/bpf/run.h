@@ -38,7 +38,8 @@
 
 struct world {
 	struct lb_bpf *skel;
-	int services, backend_addrs, traffic, replies, pending, flows, fragments, verdicts, events;
+	int services, backend_addrs, traffic, replies, flows, fragments, verdicts, events;
+	struct lb_pending_set *pending;
 	int inner[LB_MAX_VIPS], cpus;
 	struct lb_backend *backends;	/* mmapped, as the next two */
 	struct lb_load *loads;
@@ -187,11 +188,26 @@ static inline void world_drain(ring_buffer_sample_fn fn, void *ctx)
 	ring_buffer__free(ring);
 }
 
+static inline void forget_pending(void)
+{
+	memset(world.pending, 0, sizeof(*world.pending) * LB_PENDING_SETS);
+}
+
+/* Looked for in every set: the test does not know the hash. */
+static inline struct lb_pending *find_pending(const struct lb_flow_key *key)
+{
+	for (int i = 0; i < LB_PENDING_SETS; i++)
+		for (int j = 0; j < LB_PENDING_WAYS; j++)
+			if (world.pending[i].marks[j] && !memcmp(&world.pending[i].entries[j].key, key, sizeof(*key)))
+				return &world.pending[i].entries[j];
+	return NULL;
+}
+
 /* As on the first day. Each VIP gives its connections to be_one. */
 static inline void world_reset(void)
 {
 	clear_hash(world.flows);
-	clear_hash(world.pending);
+	forget_pending();
 	clear_hash(world.fragments);
 	memset(world.loads, 0, sizeof(*world.loads) * LB_MAX_BACKENDS);
 	clear_percpu(world.traffic, sizeof(struct lb_traffic));
@@ -227,17 +243,17 @@ static inline int world_try(__u32 flows)
 	w->backend_addrs = bpf_map__fd(w->skel->maps.backend_addrs);
 	w->traffic = bpf_map__fd(w->skel->maps.traffic);
 	w->replies = bpf_map__fd(w->skel->maps.replies);
-	w->pending = bpf_map__fd(w->skel->maps.pending);
 	w->flows = bpf_map__fd(w->skel->maps.flows);
 	w->fragments = bpf_map__fd(w->skel->maps.fragments);
 	w->verdicts = bpf_map__fd(w->skel->maps.verdicts);
 	w->events = bpf_map__fd(w->skel->maps.events);
 	w->cpus = libbpf_num_possible_cpus();
 	w->backends = world_mmap(w->skel->maps.backends);
+	w->pending = world_mmap(w->skel->maps.pending);
 	w->loads = world_mmap(w->skel->maps.loads);
 	w->totals = world_mmap(w->skel->maps.totals);
 	w->table = calloc(1, sizeof(*w->table));
-	if (!w->backends || !w->loads || !w->totals || !w->table)
+	if (!w->backends || !w->pending || !w->loads || !w->totals || !w->table)
 		return -ENOMEM;
 	for (int vip = 1; vip <= vip_of(V6, LB_MODE_DSR); vip++) {
 		w->inner[vip] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "table", sizeof(__u32), sizeof(struct lb_table), 1, NULL);

@@ -19,10 +19,11 @@ static void deal(int family, int mode, int count, int got[2])
 		in.sport = 2000 + i;
 		assert_int_equal(run_pkt(&in, &r), LB_TX_SYN);
 		key = key_of(&in, mode);
-		assert_int_equal(bpf_map_lookup_elem(world.pending, &key, &pend), 0);
+		assert_non_null(find_pending(&key));
+		pend = find_pending(&key)->flow;
 		assert_true(pend.backend == id_of(family, mode, 0) || pend.backend == id_of(family, mode, 1));
 		got[pend.backend == id_of(family, mode, 1)]++;
-		bpf_map_delete_elem(world.pending, &key);
+		forget_pending();
 	}
 }
 

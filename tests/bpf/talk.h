@@ -131,7 +131,11 @@ static inline bool get_pending(int family, int mode, struct lb_flow *out)
 {
 	struct lb_flow_key key = usual_key(family, mode);
 
-	return bpf_map_lookup_elem(world.pending, &key, out) == 0;
+	struct lb_pending *entry = find_pending(&key);
+
+	if (entry)
+		*out = entry->flow;
+	return entry;
 }
 
 static inline void put_flow(int family, int mode, const struct lb_flow *flow)
@@ -145,7 +149,8 @@ static inline void put_pending(int family, int mode, const struct lb_flow *pend)
 {
 	struct lb_flow_key key = usual_key(family, mode);
 
-	assert_int_equal(bpf_map_update_elem(world.pending, &key, pend, BPF_EXIST), 0);
+	assert_non_null(find_pending(&key));
+	find_pending(&key)->flow = *pend;
 }
 
 static inline enum lb_flow_state state_of(int family, int mode)
