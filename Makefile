@@ -109,8 +109,8 @@ $(B)/tests/%_tool: tests/harness/%_tool.c $(B)/liblbd.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/liblbd.a $(LBD_LIBS)
 
-tests-build: all $(UNIT) $(BPFT) $(TOOLS) $(B)/tests/pass.bpf.o
-unit-build: $(UNIT)
+tests-build: all $(UNIT) $(BPFT) $(TOOLS) $(B)/tests/pass.bpf.o $(B)/tests/tag.bpf.o
+unit-build: $(UNIT) $(B)/lbctl
 
 # Flags come from pkg-config, which may only just have been installed: hence the second make.
 test: test-deps	## install, build, run all tests: unit, packets, end to end (root for the latter two)
@@ -128,7 +128,7 @@ check: check-deps	## static analysis; warnings are errors
 		$(CC) -O1 -fanalyzer -Wno-analyzer-double-free -Wno-analyzer-malloc-leak $(filter-out -MMD -MP,$(CFLAGS)) \
 			-c $$f -o /dev/null || exit 1; done
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance --inline-suppr \
-		--suppress=missingIncludeSystem -I loader -I bpf loader cli tests/harness
+		--suppress=missingIncludeSystem -I loader -I bpf loader cli tests/harness/*_tool.c
 	@shellcheck -x tests/*.sh tests/*/*.sh .ci/run
 	@echo 'check: clean'
 

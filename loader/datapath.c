@@ -265,12 +265,14 @@ static int load(struct datapath *dp, const struct datapath_options *opt, __u64 s
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "%s: cannot name the pins: %s", dp->bpffs, strerror(-ret));
 	ret = lb_bpf__load(dp->skel);
-	if (ret == -EPERM || ret == -EACCES)
+	if (ret == -EPERM)
 		return lb_error(err, LB_EXIT_NOT_PERMITTED,
 				"cannot load the XDP program: %s: lbd needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: start it as root",
 				last_words[0] ? last_words : strerror(-ret));
 	if (ret)
-		return lb_error(err, LB_EXIT_FAILED, "cannot load the XDP program: %s%s%s", strerror(-ret),
+		return lb_error(err, LB_EXIT_FAILED,
+				"cannot load the XDP program%s: %s%s%s",
+				ret == -EACCES || ret == -E2BIG ? ": this kernel's verifier refuses it" : "", strerror(-ret),
 				last_words[0] ? ": " : "", last_words);
 	meta_fill(&meta, seed);
 	ret = bpf_map_update_elem(bpf_map__fd(dp->skel->maps.meta), &zero, &meta, BPF_ANY);

@@ -54,6 +54,8 @@ if in_ns sw ethtool -K to_lb txvlan off >/dev/null 2>&1 &&
 		deliver "priority tag" "$family" 20000
 	done
 	lbd_stop
+elif [ ! -e "$TOOLS/tag.bpf.o" ]; then
+	not_ok "priority tag: $TOOLS/tag.bpf.o is not built"
 else
 	skip_one "priority tag" "tc cannot run a program here: $(tail -n 1 "$LAB_DIR/log/tc.log" 2>/dev/null)"
 fi

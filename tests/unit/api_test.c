@@ -266,12 +266,30 @@ static void backends_show_every_field(void **state)
 	assert_string_equal(json_string_value(json_object_get(check, "text")), "connected");
 	assert_int_equal(json_integer_value(json_object_get(check, "duration_us")), 312);
 	assert_true(json_is_integer(json_object_get(check, "age_ms")));
+	assert_true(json_is_null(json_object_get(check, "code")));
+	assert_true(json_is_null(json_object_get(check, "tls_days")));
 
 	be = json_array_get(list, 1);
 	assert_true(json_is_null(json_object_get(be, "check")));
 	assert_string_equal(json_string_value(json_object_get(be, "state")), "draining");
 	/* What a stranger sent is not always UTF-8. */
 	assert_string_equal(json_string_value(json_object_get(be, "reason")), "by lbctl ??");
+	json_decref(doc);
+}
+
+static void checks_show_what_smtp_and_tls_told(void **state)
+{
+	const json_t *check;
+	json_t *doc;
+
+	(void)state;
+	fake.check_code = 250;
+	fake.tls_days = 0;
+	assert_int_equal(call("GET", API_BACKENDS, "", &doc), 200);
+	check = json_object_get(json_array_get(json_object_get(doc, "backends"), 0), "check");
+	assert_int_equal(json_integer_value(json_object_get(check, "code")), 250);
+	assert_true(json_is_integer(json_object_get(check, "tls_days")));
+	assert_int_equal(json_integer_value(json_object_get(check, "tls_days")), 0);
 	json_decref(doc);
 }
 
@@ -482,6 +500,7 @@ int main(void)
 		cmocka_unit_test_setup(unknown_paths_and_methods_are_told_apart, setup),
 		cmocka_unit_test_setup(every_class_of_error_has_its_status, setup),
 		cmocka_unit_test_setup(backends_show_every_field, setup),
+		cmocka_unit_test_setup(checks_show_what_smtp_and_tls_told, setup),
 		cmocka_unit_test_setup(a_check_is_none_then_runs_then_is_done, setup),
 		cmocka_unit_test_setup(events_are_shown_from_a_number_on, setup),
 		cmocka_unit_test_setup(status_and_stats_show_every_verdict, setup),

@@ -28,6 +28,8 @@ static struct control_fake {
 	bool check_asked;
 	struct check_report check;
 	struct history history;
+	__u16 check_code;
+	__s32 tls_days;
 } fake;
 
 static void fake_backend(int id, const char *name, const char *address, enum backend_admin admin,
@@ -61,6 +63,7 @@ static void fake_reset(void)
 	fake_backend(FAKE_MX1, "mx1", "198.51.100.1", ADMIN_ENABLED, "tcp: connected");
 	fake_backend(FAKE_MX2, "mx\"2", "198.51.100.2", ADMIN_DRAIN, "by lbctl \xff\xfe");
 	fake.flows_n = 3;
+	fake.tls_days = -1;
 	fake.check = (struct check_report){
 		.state = CHECK_REPORT_DONE, .result = CHECK_OK, .duration_us = 1234, .timeout_ms = 500, .text = "250 mx",
 		.dialogue = "* connected\n< 220 mx \xff\n\n> QUIT\n",
@@ -239,7 +242,8 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.reply_p50_ms = 16, .reply_p99_ms = 1024, .banner_p99_ms = -1, .longest_p99_ms = 4096,
 		.next_hop = true, .since_s = 77, .drain_longest_ms = fake.longest_ms, .drain_owing = fake.longest_ms > 0,
 		.checked = id == FAKE_MX1,
-		.check = { .last = CHECK_OK, .duration_us = 312, .at_ns = 1, .text = "connected" },
+		.check = { .last = CHECK_OK, .duration_us = 312, .at_ns = 1, .code = fake.check_code, .tls_days = fake.tls_days,
+			   .text = "connected" },
 	};
 	return true;
 }

@@ -127,6 +127,17 @@ static void a_backend_in_trouble_shows_why(void **state)
 	free(text);
 }
 
+static void a_check_that_was_not_good_shows_what_it_said(void **state)
+{
+	char *text = squeezed(printed(print_backends, backend("up", "-", json_pack("{s:s, s:s, s:s, s:i, s:i}",
+			      "kind", "ehlo", "result", "rejected", "text", "smtp: 554 go away", "code", 554,
+			      "duration_us", 312))));
+
+	(void)state;
+	expect_in(text, " 1m30s smtp: 554 go away\n");
+	free(text);
+}
+
 static void slow_start_shows_both_weights(void **state)
 {
 	json_t *doc = backend("up", "-", json_null());
@@ -302,6 +313,7 @@ int main(void)
 		cmocka_unit_test(times_are_short),
 		cmocka_unit_test(a_backend_is_one_line),
 		cmocka_unit_test(a_backend_in_trouble_shows_why),
+		cmocka_unit_test(a_check_that_was_not_good_shows_what_it_said),
 		cmocka_unit_test(slow_start_shows_both_weights),
 		cmocka_unit_test(states_have_colors_when_asked),
 		cmocka_unit_test(no_color_and_dumb_terminals_are_heeded),
