@@ -76,7 +76,7 @@ static void cell_replies(struct print_table *table, const json_t *be)
 			   print_ms(get_ms(be, "reply_p99_ms"), p99, sizeof(p99)));
 }
 
-/* While all is well the last check, else the reason of the state. */
+/* While all is well the last check, with what it said when it was not good; else the reason of the state. */
 static void cell_check(struct print_table *table, const json_t *be)
 {
 	const json_t *check = json_object_get(be, "check");
@@ -85,6 +85,8 @@ static void cell_check(struct print_table *table, const json_t *be)
 
 	if (strcmp(get_str(be, "state"), "up") != 0)
 		print_cell(table, PRINT_PLAIN, "%s%s", before, get_str(be, "reason"));
+	else if (json_is_object(check) && strcmp(get_str(check, "result"), "ok") != 0)
+		print_cell(table, PRINT_PLAIN, "%s%s", before, get_str(check, "text"));
 	else if (json_is_object(check))
 		print_cell(table, PRINT_PLAIN, "%s%s %s, %.1f ms", before, get_str(check, "kind"),
 			   get_str(check, "result"), get_int(check, "duration_us") / 1000.0);

@@ -54,10 +54,12 @@ static json_t *show_check(const struct backend_report *r, __u64 now_ns)
 {
 	if (!r->checked || r->check.at_ns == 0)
 		return json_null();
-	return json_pack("{s:s, s:s, s:o, s:I, s:I}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I}",
 			 "kind", check_kind_to_str(r->svc->check.kind),
 			 "result", check_result_to_str(r->check.last),
 			 "text", api_text(r->check.text),
+			 "code", r->check.code ? json_integer(r->check.code) : json_null(),
+			 "tls_days", r->check.tls_days >= 0 ? json_integer(r->check.tls_days) : json_null(),
 			 "duration_us", (json_int_t)r->check.duration_us,
 			 "age_ms", (json_int_t)(now_minus(now_ns, r->check.at_ns) / 1000000));
 }
