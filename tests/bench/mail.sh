@@ -154,6 +154,8 @@ run_drains() # CONTENDER
 	HAPROXY_SOCKET=
 	peer_wires "$peer" 3 3
 	servers_start "$OUT" 1 1 1
+	# a session is closed once it has been the client's turn for this long
+	echo 'timers: {drain-idle: 200ms}' >"$LAB_DIR/etc/mailxdp.yaml"
 	peer_start "$peer" least-inflight
 	clients_start "$OUT" $((DRAINS * (DRAIN_DEADLINE + 2) + 10)) 60 25
 	for ((i = 0; i < DRAINS; i++)); do
