@@ -271,6 +271,7 @@ struct lb_sweep {
 	__u32 close_force;	/* also those whose server owes a reply */
 	__u64 close_idle_ns;	/* ... and that have been in the client's turn this long */
 	__u64 close_older_ns;	/* ... and were opened this long ago */
+	__u64 close_max;	/* ... until so many are closed; 0: no limit */
 	/* out */
 	__u64 entries, expired, closed, at_risk;
 	__u64 open, owing;	/* flows of close_backend still open, and of these, owing */

@@ -78,6 +78,11 @@ static __always_inline bool sweep_should_close(struct sweep_walk *walk, const st
 	return arg->close_force || (quiet_ns >= arg->close_idle_ns && age_ns >= arg->close_older_ns);
 }
 
+static __always_inline bool sweep_is_full(const struct lb_sweep *arg)
+{
+	return arg->close_max && arg->closed >= arg->close_max;
+}
+
 static long sweep_flow(struct bpf_map *map, const struct lb_flow_key *key, struct lb_flow *flow,
 		       struct sweep_walk *walk)
 {
@@ -101,7 +106,8 @@ static long sweep_flow(struct bpf_map *map, const struct lb_flow_key *key, struc
 		}
 		return 0;
 	}
-	if (open && walk->arg->close_backend != LB_NO_BACKEND && sweep_should_close(walk, flow))
+	if (open && walk->arg->close_backend != LB_NO_BACKEND && sweep_should_close(walk, flow) &&
+	    !sweep_is_full(walk->arg))
 		sweep_end(walk, key, flow);
 	return 0;
 }

@@ -198,11 +198,12 @@ static int read_interface(struct reader *r, yaml_node_t *node)
 
 static int read_timers(struct reader *r, const yaml_node_t *node)
 {
-	enum { IDLE, FIN, RST, HALF_OPEN, DRAIN_IDLE, SLOW_START };
-	static const char *const keys[] = { "idle", "fin", "rst", "half-open", "drain-idle", "slow-start" };
+	enum { IDLE, FIN, RST, HALF_OPEN, DRAIN_IDLE, SLOW_START, REBALANCE };
+	static const char *const keys[] = { "idle", "fin", "rst", "half-open", "drain-idle", "slow-start",
+					    "rebalance" };
 	struct config *config = r->config;
 	__u64 *const into[] = { &config->idle_ms, &config->fin_ms, &config->rst_ms, &config->half_open_ms,
-				&config->drain_idle_ms, &config->slow_start_ms };
+				&config->drain_idle_ms, &config->slow_start_ms, &config->rebalance_ms };
 	yaml_node_t *values[COUNT(keys)];
 	char warning[512];
 	int err;
@@ -213,7 +214,7 @@ static int read_timers(struct reader *r, const yaml_node_t *node)
 
 		if (!values[i])
 			continue;
-		/* "at once" makes sense for the last two only */
+		/* 0, "at once" or "off", makes sense for the last three only */
 		err = config_duration(&r->src, values[i], keys[i], i < DRAIN_IDLE ? MIN_TIME_MS : 0, MAX_TIME_MS, &ms);
 		if (!err)
 			*into[i] = ms;

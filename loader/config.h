@@ -30,6 +30,7 @@ struct config {
 	__u64 idle_ms, fin_ms, rst_ms, half_open_ms;	/* 900 s, 120 s, 10 s, 30 s */
 	__u64 drain_idle_ms;		/* 5 s: a drained session is closed after this long in the client's turn */
 	__u64 slow_start_ms;		/* 30 s: a backend that comes back gets its full weight after this long */
+	__u64 rebalance_ms;		/* 0, off; else sessions older than this may be closed to even out the backends */
 	__u64 hash_seed;		/* 0: keep what is pinned, else draw one */
 	bool manage_vips;		/* put VIPs on the interface and announce them; default true */
 	struct pool *pool;

@@ -105,6 +105,7 @@ static void put_settings(FILE *f, const struct config *config, const struct conf
 		{ "half-open", config->half_open_ms, standard->half_open_ms },
 		{ "drain-idle", config->drain_idle_ms, standard->drain_idle_ms },
 		{ "slow-start", config->slow_start_ms, standard->slow_start_ms },
+		{ "rebalance", config->rebalance_ms, standard->rebalance_ms },
 	};
 	bool headed = false;
 	char text[24];

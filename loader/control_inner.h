@@ -32,6 +32,7 @@ struct control_backend {
 	struct passive passive;
 	struct panic_member panic;
 	__u64 owing, longest_ns;	/* of a drain, as of its last step */
+	__u64 rebalance_ns;		/* not before this: nothing could be closed the last time */
 	bool has_hop;			/* the kernel keeps hop_of resolved for us */
 	struct lb_addr hop_of;
 	__u64 unanswered_ns;		/* since when nobody answers for its next hop; 0: somebody does */
@@ -97,6 +98,11 @@ void control_upkeep_close(struct control *ctl);
 __u32 control_weight(const struct control *ctl, int id, __u64 now_ns);
 /* Ends flows of a backend: force also those that wait for a reply. Fills what is left. */
 int control_close_flows(struct control *ctl, int id, bool force, __u64 idle_ns, struct lb_sweep *out);
+/* At most max of those in the client's turn for drain-idle, and older than older_ns. */
+int control_close_some(struct control *ctl, int id, __u64 max, __u64 older_ns, struct lb_sweep *out);
+
+/* control_rebalance.c: once a second. */
+void control_rebalance(struct control *ctl, __u64 now);
 
 /* control_passive.c: what the traffic itself says. */
 void control_listen(struct control *ctl, __u64 now);

@@ -107,6 +107,7 @@ static int sweep(struct control *ctl, struct lb_sweep *arg)
 
 	do {
 		*arg = in;
+		arg->close_max = in.close_max ? in.close_max - total.closed : 0;
 		ret = datapath_sweep(ctl->dp, arg);
 		if (ret) {
 			log_err("sweep: %s", strerror(-ret));
@@ -116,7 +117,7 @@ static int sweep(struct control *ctl, struct lb_sweep *arg)
 		total.expired += arg->expired;
 		total.closed += arg->closed;
 		total.at_risk += arg->at_risk;
-	} while (arg->more);
+	} while (arg->more && (!in.close_max || total.closed < in.close_max));
 	arg->expired = total.expired;
 	arg->closed = total.closed;
 	arg->at_risk = total.at_risk;
@@ -129,6 +130,16 @@ int control_close_flows(struct control *ctl, int id, bool force, __u64 idle_ns, 
 	out->close_backend = id;
 	out->close_force = force;
 	out->close_idle_ns = idle_ns;
+	return sweep(ctl, out);
+}
+
+int control_close_some(struct control *ctl, int id, __u64 max, __u64 older_ns, struct lb_sweep *out)
+{
+	sweep_limits(ctl, out);
+	out->close_backend = id;
+	out->close_idle_ns = ctl->config->drain_idle_ms * 1000000;
+	out->close_older_ns = older_ns;
+	out->close_max = max;
 	return sweep(ctl, out);
 }
 
@@ -215,6 +226,7 @@ static void second(struct control *ctl, __u64 now)
 		control_apply(ctl, &(struct lb_error) {});
 	else if (ramping)
 		sync_push(ctl->sync, pool, ctl->extra);
+	control_rebalance(ctl, now);
 	control_addresses_announce(ctl);
 }
 

@@ -184,13 +184,16 @@ static void closing_a_backend_spares_what_it_is_told_to(void **state)
 {
 	static const struct {
 		const char *sentence;
-		__u64 force, idle_s, older_s, closed, at_risk;
+		__u64 force, idle_s, older_s, max, closed, at_risk;
 	} cases[] = {
-		{ "at once, but nothing that owes", 0, 0, 0, 3, 0 },
-		{ "only the quiet", 0, 30, 0, 2, 0 },
-		{ "only the quiet and old", 0, 30, 300, 1, 0 },
-		{ "nothing is that quiet", 0, 700, 0, 0, 0 },
-		{ "by force", 1, 700, 700, 4, 1 },
+		{ "at once, but nothing that owes", 0, 0, 0, 0, 3, 0 },
+		{ "only the quiet", 0, 30, 0, 0, 2, 0 },
+		{ "only the quiet and old", 0, 30, 300, 0, 1, 0 },
+		{ "nothing is that quiet", 0, 700, 0, 0, 0, 0 },
+		{ "by force", 1, 700, 700, 0, 4, 1 },
+		{ "no more than one", 0, 0, 0, 1, 1, 0 },
+		{ "no more than two of the quiet", 0, 30, 0, 2, 2, 0 },
+		{ "no more than there are", 0, 0, 0, 9, 3, 0 },
 	};
 
 	(void)state;
@@ -212,6 +215,7 @@ static void closing_a_backend_spares_what_it_is_told_to(void **state)
 		arg.close_force = cases[i].force;
 		arg.close_idle_ns = cases[i].idle_s * SECOND;
 		arg.close_older_ns = cases[i].older_s * SECOND;
+		arg.close_max = cases[i].max;
 		sweep(&arg);
 		seen = events();
 		if (arg.closed != cases[i].closed)

@@ -104,6 +104,7 @@ static void seven_lines_are_a_config(void **state)
 	assert_int_equal(config->half_open_ms, 30000);
 	assert_int_equal(config->drain_idle_ms, 5000);
 	assert_int_equal(config->slow_start_ms, 30000);
+	assert_int_equal(config->rebalance_ms, 0);
 	assert_int_equal(config->hash_seed, 0);
 	assert_true(config->manage_vips);
 	assert_string_equal(config->based_on, "");
@@ -121,7 +122,7 @@ static const char full[] =
 	"# everything there is\n"
 	"interfaces: [eth0, {name: eth1, mode: native}, {name: \"br-lan.7\", mode: generic}]\n"
 	"flows: 64k\n"
-	"timers: {idle: 20m, fin: 1m, rst: 5, half-open: 10s, drain-idle: 0, slow-start: 1m}\n"
+	"timers: {idle: 20m, fin: 1m, rst: 5, half-open: 10s, drain-idle: 0, slow-start: 1m, rebalance: 10m}\n"
 	"hash-seed: 18446744073709551615\n"
 	"manage-vips: false\n"
 	"based-on: \"0123456789abcdef\"\n"
@@ -157,6 +158,7 @@ static void every_key_is_understood_in_any_order(void **state)
 	assert_int_equal(config->rst_ms, 5000);
 	assert_int_equal(config->drain_idle_ms, 0);
 	assert_int_equal(config->slow_start_ms, 60000);
+	assert_int_equal(config->rebalance_ms, 600000);
 	assert_int_equal(config->hash_seed, UINT64_MAX);
 	assert_false(config->manage_vips);
 	assert_string_equal(config->based_on, "0123456789abcdef");
@@ -526,6 +528,7 @@ static void assert_same(const struct config *a, const struct config *b)
 	assert_int_equal(a->half_open_ms, b->half_open_ms);
 	assert_int_equal(a->drain_idle_ms, b->drain_idle_ms);
 	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
+	assert_int_equal(a->rebalance_ms, b->rebalance_ms);
 	assert_int_equal(a->hash_seed, b->hash_seed);
 	assert_int_equal(a->manage_vips, b->manage_vips);
 	assert_string_equal(a->based_on, b->based_on);
@@ -598,6 +601,7 @@ static void the_written_file_reads_well(void **state)
 			    "  half-open: 10s\n"
 			    "  drain-idle: 0s\n"
 			    "  slow-start: 1m\n"
+			    "  rebalance: 10m\n"
 			    "hash-seed: 18446744073709551615\n"
 			    "manage-vips: false\n"
 			    "services:\n"

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where mail servers have very unlike numbers of sessions, some of the fullest are closed, so that their clients
+ * come back and are spread anew. Only sessions that are old, and whose client has been silent in its own turn: nothing
+ * is lost then. Off unless the config says so.
+ */
+#include "control_inner.h"
+#include "log.h"
+#include "rebalance.h"
+
+#define PAUSE_NS 10000000000ULL	/* after a walk that found nothing to close: a walk is not for free */
+
+static bool takes_part(const struct backend *be)
+{
+	return be->used && backend_is_eligible(be);
+}
+
+/* Backends of one service and family: a client cannot go to the other family's. */
+static void group_all(const struct control *ctl, struct rebalance_group groups[static POOL_MAX_SERVICES][2])
+{
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		const struct backend *be = &ctl->config->pool->backends[id];
+
+		if (takes_part(be))
+			rebalance_add(&groups[be->service][backend_family(be)], sync_load(ctl->sync, id)->flows,
+				      ctl->extra[id].weight);
+	}
+}
+
+static void relieve(struct control *ctl, int id, __u64 excess, __u64 now)
+{
+	const struct config *c = ctl->config;
+	unsigned long long had = sync_load(ctl->sync, id)->flows;
+	struct lb_sweep sweep;
+
+	if (control_close_some(ctl, id, excess, c->rebalance_ms * 1000000, &sweep))
+		return;
+	ctl->be[id].rebalance_ns = sweep.closed ? 0 : now + PAUSE_NS;
+	if (sweep.closed)
+		log_info("%s: %llu of %llu sessions closed, idle ones: it had %llu above its share", c->pool->backends[id].name,
+			 (unsigned long long)sweep.closed, had, (unsigned long long)excess);
+}
+
+void control_rebalance(struct control *ctl, __u64 now)
+{
+	struct rebalance_group groups[POOL_MAX_SERVICES][2] = {};
+
+	if (!ctl->config->rebalance_ms)
+		return;
+	group_all(ctl, groups);
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		const struct backend *be = &ctl->config->pool->backends[id];
+		__u64 excess;
+
+		if (!takes_part(be) || now < ctl->be[id].rebalance_ns)
+			continue;
+		excess = rebalance_excess(&groups[be->service][backend_family(be)], sync_load(ctl->sync, id)->flows,
+					  ctl->extra[id].weight);
+		if (excess)
+			relieve(ctl, id, excess, now);
+	}
+}
