@@ -6,7 +6,7 @@
  * ends it. Everything is decided before the first byte changes; a changed packet never goes up
  * the stack. Verdicts, keys and values are the treaty, lb_abi.h; maps are in maps.h.
  *
- * lb() itself carries the packets of established flows, and nothing else: whatever needs more goes by tail call
+ * lb() itself (fast()) carries the packets of established flows, and nothing else: whatever needs more goes by tail call
  * to a program that starts again from the frame. That costs a rare packet a second parse, and spares the
  * frequent one the registers and the verifier the product of both.
  */
@@ -197,10 +197,9 @@ static __always_inline bool is_fast(const struct lb_pkt *pkt, const struct lb_fl
 	       flow->state != LB_FLOW_RESET;
 }
 
-SEC("xdp.frags")
-int lb(struct xdp_md *ctx)
+/* Inlined once for each family. */
+static __always_inline int fast(struct xdp_md *ctx, struct lb_pkt *pkt, enum lb_l3 kind)
 {
-	struct lb_pkt pkt = {};
 	struct lb_flow_key key;
 	const struct lb_backend_ref *ref;
 	const struct lb_service *svc;
@@ -208,39 +207,52 @@ int lb(struct xdp_md *ctx)
 	__u32 out_ifindex = 0, in_ifindex = ctx->ingress_ifindex;
 	int v;
 
-	v = parse_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end, &pkt, PARSE_PLAIN);
+	v = parse_ip(pkt, kind, PARSE_PLAIN);
 	if (v == PARSE_NOT_PLAIN)
 		return go_slow(ctx, SLOW_ODD);
 	if (v)
 		return finish(in_ifindex, v, 0);
-	svc = service_find(&pkt.dst, pkt.dst_port);
+	svc = service_find(&pkt->dst, pkt->dst_port);
 	if (svc) {
-		v = check_tcp(ctx, &pkt);
+		v = check_tcp(ctx, pkt);
 		if (v)
 			return finish(in_ifindex, v, 0);
-		if (pkt.tcp_flags & TCP_FLAG_SYN)
+		if (pkt->tcp_flags & TCP_FLAG_SYN)
 			return go_slow(ctx, SLOW_TCP);
-		request_key(&pkt, svc, &key);
+		request_key(pkt, svc, &key);
 		flow = bpf_map_lookup_elem(&flows, &key);
-		if (!is_fast(&pkt, flow))
+		if (!is_fast(pkt, flow))
 			return go_slow(ctx, SLOW_TCP);
-		request_established(&pkt, flow, svc->mode, in_ifindex, bpf_ktime_get_coarse_ns());
-		v = forward_request(&pkt, flow->backend, true, &out_ifindex);
+		request_established(pkt, flow, svc->mode, in_ifindex, bpf_ktime_get_coarse_ns());
+		v = forward_request(pkt, flow->backend, true, &out_ifindex);
 		return finish(in_ifindex, v ? v : LB_TX_REQUEST, out_ifindex);
 	}
-	ref = service_find_backend(&pkt.src, pkt.src_port);
+	ref = service_find_backend(&pkt->src, pkt->src_port);
 	if (!ref)
 		return finish(in_ifindex, LB_PASS_NOT_OURS, 0);
-	v = check_tcp(ctx, &pkt);
+	v = check_tcp(ctx, pkt);
 	if (v)
 		return finish(in_ifindex, v, 0);
-	reply_key(&pkt, ref, &key);
+	reply_key(pkt, ref, &key);
 	flow = bpf_map_lookup_elem(&flows, &key);
-	if (!is_fast(&pkt, flow) || flow->backend != ref->backend)
+	if (!is_fast(pkt, flow) || flow->backend != ref->backend)
 		return go_slow(ctx, SLOW_TCP);
-	reply_established(&pkt, flow, bpf_ktime_get_coarse_ns());
-	v = forward_reply(&pkt, ref, flow, true, &out_ifindex);
+	reply_established(pkt, flow, bpf_ktime_get_coarse_ns());
+	v = forward_reply(pkt, ref, flow, true, &out_ifindex);
 	return finish(in_ifindex, v ? v : LB_TX_REPLY, out_ifindex);
+}
+
+SEC("xdp.frags")
+int lb(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = { .end = (void *)(long)ctx->data_end };
+	__be16 proto = parse_eth(&pkt, (void *)(long)ctx->data);
+
+	if (proto == bpf_htons(ETH_P_IP))
+		return fast(ctx, &pkt, LB_IPV4);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return fast(ctx, &pkt, LB_IPV6);
+	return finish(ctx->ingress_ifindex, LB_PASS_NOT_IP, 0);
 }
 
 SEC("syscall")

@@ -169,24 +169,25 @@ enum lb_flow_state {
 };
 
 struct lb_flow {
+	/* what every packet looks at comes first, close behind the key */
 	__u64 seen_ns;		/* last packet; may lag by LB_SEEN_LAG_NS */
 	__u64 turn_ns;		/* when the last reply came or the last new words went out */
 	enum lb_flow_state state;	/* changed only by atomic exchange, counts follow it */
 	__u32 client_next;	/* sequence number after the client's last byte */
 	__u32 client_ack;	/* the client's highest ACK number: the next byte it expects;
 				 * in "pending": the one that its first ACK must carry */
-	__u16 replies;		/* turns that ended in a reply */
-	__u8 retries;		/* times that the client repeated itself since it last heard something */
-	__u8 zero;
-	__u32 opened_s;		/* seconds since boot */
-	__u32 rtt_us;		/* client's round trip, from the handshake; nat only */
-	__u32 longest_ms;	/* longest wait for a reply so far */
 	__u32 ifindex;		/* where the client's packets come in */
 	__u8 local_mac[6];	/* under which of our addresses ... */
 	__u8 client_mac[6];	/* ... and who hands them to us: as in the frame */
 	__u16 backend;
 	__u8 marks;		/* LB_MARK_...: written by client packets only */
 	__u8 server_fin;	/* the mail server has closed its half (nat only) */
+	__u8 retries;		/* times that the client repeated itself since it last heard something */
+	__u8 zero;
+	__u16 replies;		/* turns that ended in a reply */
+	__u32 opened_s;		/* seconds since boot */
+	__u32 rtt_us;		/* client's round trip, from the handshake; nat only */
+	__u32 longest_ms;	/* longest wait for a reply so far */
 };
 
 #define LB_MARK_FRESH		1	/* no greeting yet */

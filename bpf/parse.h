@@ -231,20 +231,12 @@ static __always_inline int parse_tcp(struct lb_pkt *pkt)
 	return LB_NEXT;
 }
 
-/* LB_NEXT, a verdict, or PARSE_NOT_PLAIN when depth is PARSE_PLAIN. */
-static __always_inline int parse_packet(void *data, void *data_end, struct lb_pkt *pkt, enum parse_depth depth)
+/* What comes after parse_eth(), for one family: kind is a constant where speed matters, so that the code
+ * behind it is made for that family. LB_NEXT, a verdict, or PARSE_NOT_PLAIN when depth is PARSE_PLAIN. */
+static __always_inline int parse_ip(struct lb_pkt *pkt, enum lb_l3 kind, enum parse_depth depth)
 {
-	__be16 proto;
-	int v;
+	int v = kind == LB_IPV4 ? parse_ipv4(pkt, depth) : parse_ipv6(pkt, depth);
 
-	pkt->end = data_end;
-	proto = parse_eth(pkt, data);
-	if (proto == bpf_htons(ETH_P_IP))
-		v = parse_ipv4(pkt, depth);
-	else if (proto == bpf_htons(ETH_P_IPV6))
-		v = parse_ipv6(pkt, depth);
-	else
-		return LB_PASS_NOT_IP;
 	if (v)
 		return v;
 	pkt->partial = pkt->end - pkt->l3 < (long)pkt->bytes;
@@ -256,6 +248,19 @@ static __always_inline int parse_packet(void *data, void *data_end, struct lb_pk
 		return pkt->frag ? LB_PASS_NOT_TCP : LB_NEXT;
 	}
 	return LB_PASS_NOT_TCP;
+}
+
+static __always_inline int parse_packet(void *data, void *data_end, struct lb_pkt *pkt, enum parse_depth depth)
+{
+	__be16 proto;
+
+	pkt->end = data_end;
+	proto = parse_eth(pkt, data);
+	if (proto == bpf_htons(ETH_P_IP))
+		return parse_ip(pkt, LB_IPV4, depth);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return parse_ip(pkt, LB_IPV6, depth);
+	return LB_PASS_NOT_IP;
 }
 
 #endif
