@@ -19,6 +19,7 @@
 #define SWEEP_US	10000000ULL	/* a million flows take a tenth of a second */
 #define WEIGHT_UNIT	16	/* of LB's effective weights: a weight of 1 can still ramp */
 #define RAMP_FROM	8	/* a slow start begins with this part of the weight */
+#define BUSY_SHARE	4	/* a busy backend keeps this part of its weight */
 #define EWMA_SHARE	0.05	/* one reply's share in the recent reply time */
 #define DECAY_A_TICK	0.005	/* towards the others' mean, while nothing is heard: half of it in 14 s */
 
@@ -238,6 +239,8 @@ __u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
 	__u64 full = (__u64)be->weight * WEIGHT_UNIT, since = ctl->be[id].up_since_ns, ramp;
 	__u64 ramp_ns = ctl->config->slow_start_ms * 1000000;
 
+	if (be->health == HEALTH_BUSY)
+		full = full / BUSY_SHARE ? full / BUSY_SHARE : 1;
 	if (!since || now_ns - since >= ramp_ns)
 		return full;
 	ramp = full * ((now_ns - since) / 1000000) / (ramp_ns / 1000000);

@@ -109,7 +109,8 @@ int privilege_drop(const char *user, struct lb_error *err)
 
 	if (geteuid() != 0) {
 		capng_get_caps_process();
-		if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF) || !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF) || !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) ||
+		    !capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON))
 			return lb_error(err, LB_EXIT_NOT_PERMITTED,
 					"not permitted: lbd needs CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON: start it as root, "
 					"it drops the rest itself");
