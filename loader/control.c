@@ -12,10 +12,8 @@
 #include <unistd.h>
 
 #include "addr.h"
-#include "carry.h"
 #include "control_inner.h"
 #include "log.h"
-#include "num.h"
 #include "rst.h"
 #include "verdict.h"
 
@@ -48,61 +46,8 @@ void control_say_line(struct control *ctl, struct control_say *say, const char *
 
 /* --- opening ------------------------------------------------------------------------ */
 
-static bool has_flows(void *arg, int id)
-{
-	struct control *ctl = arg;
-
-	return sync_load(ctl->sync, id)->flows > 0;
-}
-
-static void lost_flows(void *arg, int id)
-{
-	struct control *ctl = arg;
-	struct lb_sweep sweep;
-
-	log_warn("backend %d: its service is gone, its %llu sessions are reset", id,
-		 (unsigned long long)sync_load(ctl->sync, id)->flows);
-	control_close_flows(ctl, id, true, 0, &sweep);
-}
-
-static void warn_line(const char *text)
-{
-	log_warn("%s", text);
-}
-
-/* The state file where it grew from the config as it is now; else the config, edited since. */
-static int read_config(struct control *ctl, struct lb_error *err)
-{
-	struct config *config = NULL, *state = NULL;
-	struct lb_error ignored;
-	char print[65];
-	int ret;
-
-	config_fingerprint(ctl->config_path, print);
-	ret = config_read(ctl->state_path, &state, warn_line, &ignored);
-	if (ret && ignored.code != LB_EXIT_NOT_FOUND)
-		log_warn("state file left out: %s", ignored.text);
-	if (!ret && strcmp(state->based_on, print) == 0) {
-		ctl->config = state;
-		return 0;
-	}
-	if (!ret)
-		log_info("config \"%s\" was edited: changes made at run time before that are dropped", ctl->config_path);
-	config_free(state);
-	ret = config_read(ctl->config_path, &config, warn_line, err);
-	if (ret && err->code == LB_EXIT_NOT_FOUND) {
-		log_info("no config \"%s\": starting empty, \"lbctl\" fills in", ctl->config_path);
-		ret = config_new(&config) ? lb_error(err, LB_EXIT_FAILED, "out of memory") : 0;
-	}
-	if (ret)
-		return ret;
-	ctl->config = config;
-	return 0;
-}
-
 static int adopt(struct control *ctl)
 {
-	struct carry carry = { .has_flows = has_flows, .lost = lost_flows, .arg = ctl };
 	struct pool *old = pool_new();
 	int ret;
 
@@ -113,7 +58,7 @@ static int adopt(struct control *ctl)
 		old->backends[id].changed_ns = ctl->started_ns;
 		strcpy(old->backends[id].reason, "as before the restart");
 	}
-	ret = carry_ids(old, ctl->config->pool, &carry);
+	ret = control_carry_ids(ctl, old, ctl->config->pool);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++)
 		ctl->be[id].fresh = !old->backends[id].used;
 	/* packets go on over these next hops while the kernel is asked about them anew */
@@ -133,22 +78,6 @@ static int set_paths(struct control *ctl, const struct control_paths *paths)
 	return a >= PATH_MAX || b >= PATH_MAX || c >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Puts the new program behind the links of the interfaces that the config names. */
-static void attach_all(struct control *ctl)
-{
-	for (size_t i = 0; i < ctl->config->interfaces_n; i++) {
-		const struct config_interface *ci = &ctl->config->interfaces[i];
-		struct lb_error err;
-		bool native;
-
-		if (datapath_attach(ctl->dp, ci->name, ci->mode, &native, &err))
-			log_err("%s", err.text);
-		else
-			log_info("attached to %s (%s)", ci->name, native ? "native" : "generic");
-	}
-	datapath_settle(ctl->dp);
-}
-
 int control_open(sd_event *event, const struct control_paths *paths, struct control **out, struct lb_error *err)
 {
 	struct control *ctl = calloc(1, sizeof(*ctl));
@@ -164,7 +93,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 		ret = lb_error(err, LB_EXIT_USAGE, "a path is longer than %d bytes", PATH_MAX);
 		goto out;
 	}
-	ret = read_config(ctl, err);
+	ret = control_config_read(ctl, err);
 	if (ret)
 		goto out;
 	ctl->manage_vips = paths->manage_vips && ctl->config->manage_vips;
@@ -193,7 +122,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	ret = control_apply(ctl, err);
 	if (ret)
 		goto out;
-	attach_all(ctl);
+	control_attach_all(ctl);
 	control_addresses_apply(ctl);
 	*out = ctl;
 	return 0;
@@ -428,152 +357,6 @@ int control_backend_remove(struct control *ctl, const char *name, bool now, stru
 	} else {
 		say_leaving(ctl, id, "removed", say);
 	}
-	control_save_state(ctl, say);
-	return 0;
-}
-
-/* --- interfaces ------------------------------------------------------------------------------- */
-
-static struct config_interface *find_interface(struct control *ctl, const char *ifname)
-{
-	for (size_t i = 0; i < ctl->config->interfaces_n; i++)
-		if (strcmp(ctl->config->interfaces[i].name, ifname) == 0)
-			return &ctl->config->interfaces[i];
-	return NULL;
-}
-
-int control_attach(struct control *ctl, const char *ifname, enum xdp_mode mode, struct control_say *say,
-		   struct lb_error *err)
-{
-	struct config_interface *ci = find_interface(ctl, ifname);
-	struct datapath_link link;
-	bool native;
-	int ret;
-
-	if (!*ifname || strlen(ifname) >= IF_NAMESIZE)
-		return lb_error(err, LB_EXIT_USAGE, "interface name \"%.40s\" is not 1-%d characters", ifname, IF_NAMESIZE - 1);
-	datapath_link(ctl->dp, ifname, &link);
-	if (link.attached && mode != XDP_MODE_AUTO && link.native != (mode == XDP_MODE_NATIVE))
-		return lb_error(err, LB_EXIT_CONFLICT, "%s: attached in %s mode already: \"lbctl detach %s\" first", ifname,
-				link.native ? "native" : "generic", ifname);
-	if (!ci && ctl->config->interfaces_n == CONFIG_MAX_INTERFACES)
-		return lb_error(err, LB_EXIT_CONFLICT, "%d interfaces are attached already, the most there can be",
-				CONFIG_MAX_INTERFACES);
-	ret = datapath_attach(ctl->dp, ifname, mode, &native, err);
-	if (ret)
-		return ret;
-	if (!ci) {
-		ci = &ctl->config->interfaces[ctl->config->interfaces_n++];
-		snprintf(ci->name, sizeof(ci->name), "%s", ifname);
-	}
-	ci->mode = mode;
-	control_addresses_apply(ctl);
-	if (native)
-		control_say_line(ctl, say, "attached to %s, native mode", ifname);
-	else
-		control_say_line(ctl, say, "attached to %s, generic mode%s", ifname,
-				 mode == XDP_MODE_AUTO ? ": its driver has no native XDP, so this is slower" : "");
-	control_save_state(ctl, say);
-	return 0;
-}
-
-int control_detach(struct control *ctl, const char *ifname, struct control_say *say, struct lb_error *err)
-{
-	struct config_interface *ci = find_interface(ctl, ifname), *last;
-	int ret = datapath_detach(ctl->dp, ifname, err);
-
-	/* the link may be gone with its interface: then only the entry is left to take out */
-	if (ret && !ci)
-		return ret;
-	if (ci) {
-		last = &ctl->config->interfaces[--ctl->config->interfaces_n];
-		*ci = *last;
-	}
-	control_addresses_apply(ctl);
-	control_say_line(ctl, say, "detached from %s: packets go up the stack again", ifname);
-	control_save_state(ctl, say);
-	return 0;
-}
-
-/* --- config ------------------------------------------------------------------------------------ */
-
-static void say_reload(struct control *ctl, const struct pool *was, struct control_say *say)
-{
-	const struct pool *is = ctl->config->pool;
-	int added = 0, removed = 0, changed = 0;
-
-	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
-		const struct backend *a = &was->backends[id], *b = &is->backends[id];
-		bool old = a->used && a->admin != ADMIN_REMOVED, new = b->used && b->admin != ADMIN_REMOVED;
-
-		added += !old && new;
-		removed += old && !new;
-		changed += old && new && (a->weight != b->weight || a->max_flows != b->max_flows || a->admin != b->admin ||
-					  strcmp(a->name, b->name) != 0);
-	}
-	control_say_line(ctl, say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
-}
-
-int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err)
-{
-	struct carry carry = { .has_flows = has_flows, .lost = lost_flows, .arg = ctl };
-	struct config *next = NULL, *was = ctl->config;
-	int ret = config_read(ctl->config_path, &next, warn_line, err);
-
-	if (ret)
-		return ret;
-	if (carry_ids(was->pool, next->pool, &carry)) {
-		config_free(next);
-		return lb_error(err, LB_EXIT_FAILED, "out of memory");
-	}
-	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
-		if (!next->pool->backends[id].used || was->pool->backends[id].used)
-			continue;
-		sync_clear_backend(ctl->sync, id);
-		control_check_forget(ctl, id);
-		memset(&ctl->be[id], 0, sizeof(ctl->be[id]));
-		ctl->be[id].fresh = true;
-	}
-	/* an interface that the file does not name stays attached: only "detach" may cut the traffic */
-	if (!next->interfaces_n) {
-		memcpy(next->interfaces, was->interfaces, sizeof(next->interfaces));
-		next->interfaces_n = was->interfaces_n;
-	}
-	ctl->config = next;
-	ret = control_apply(ctl, err);
-	if (ret) {
-		struct lb_error again;
-
-		ctl->config = was;
-		control_apply(ctl, &again);
-		config_free(next);
-		return ret;
-	}
-	attach_all(ctl);
-	control_addresses_apply(ctl);
-	say_reload(ctl, was->pool, say);
-	config_free(was);
-	control_save_state(ctl, say);
-	return 0;
-}
-
-int control_save(struct control *ctl, struct control_say *say, struct lb_error *err)
-{
-	char backup[PATH_MAX + 8];
-	int ret;
-
-	/* the administrator's comments are in the old file, and stay there */
-	snprintf(backup, sizeof(backup), "%s.bak", ctl->config_path);
-	unlink(backup);
-	if (link(ctl->config_path, backup) == -1)
-		backup[0] = '\0';
-	ret = config_write(ctl->config_path, ctl->config, "written by \"lbctl save\"", err);
-	if (ret)
-		return ret;
-	if (backup[0])
-		control_say_line(ctl, say, "saved to %s; the file before that is %s", ctl->config_path, backup);
-	else
-		control_say_line(ctl, say, "saved to %s", ctl->config_path);
 	control_save_state(ctl, say);
 	return 0;
 }

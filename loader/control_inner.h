@@ -69,6 +69,14 @@ __u64 control_utc_ms(void);	/* for people */
 void control_say_line(struct control *ctl, struct control_say *say, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* control_config.c: the model to start with. */
+int control_config_read(struct control *ctl, struct lb_error *err);
+/* next's services and backends get the ids that they had in old; sessions that cannot go along are ended. */
+int control_carry_ids(struct control *ctl, const struct pool *old, struct pool *next);
+
+/* control_interface.c: puts the new program behind the links of the interfaces that the config names. */
+void control_attach_all(struct control *ctl);
+
 /* control_apply.c: the model has changed, everything else follows. */
 int control_apply(struct control *ctl, struct lb_error *err);
 void control_apply_checks(struct control *ctl);
