@@ -12,6 +12,7 @@
 #include "nexthop.h"
 #include "panic.h"
 #include "passive.h"
+#include "rebalance.h"
 #include "responder.h"
 #include "sync.h"
 
@@ -32,6 +33,7 @@ struct control_backend {
 	struct passive passive;
 	struct panic_member panic;
 	__u64 owing, longest_ns;	/* of a drain, as of its last step */
+	struct rebalance_round rebalance;
 	__u64 rebalance_ns;		/* not before this: nothing could be closed the last time */
 	bool has_hop;			/* the kernel keeps hop_of resolved for us */
 	struct lb_addr hop_of;

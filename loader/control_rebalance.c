@@ -6,7 +6,6 @@
  */
 #include "control_inner.h"
 #include "log.h"
-#include "rebalance.h"
 
 #define PAUSE_NS 10000000000ULL	/* after a walk that found nothing to close: a walk is not for free */
 
@@ -27,18 +26,19 @@ static void group_all(const struct control *ctl, struct rebalance_group groups[s
 	}
 }
 
-static void relieve(struct control *ctl, int id, __u64 excess, __u64 now)
+static void relieve(struct control *ctl, int id, __u64 most, __u64 now)
 {
 	const struct config *c = ctl->config;
 	unsigned long long had = sync_load(ctl->sync, id)->flows;
 	struct lb_sweep sweep;
 
-	if (control_close_some(ctl, id, excess, c->rebalance_ms * 1000000, &sweep))
+	if (control_close_some(ctl, id, most, c->rebalance_ms * 1000000, &sweep))
 		return;
 	ctl->be[id].rebalance_ns = sweep.closed ? 0 : now + PAUSE_NS;
+	rebalance_closed(&ctl->be[id].rebalance, sweep.closed);
 	if (sweep.closed)
-		log_info("%s: %llu of %llu sessions closed, idle ones: it had %llu above its share", c->pool->backends[id].name,
-			 (unsigned long long)sweep.closed, had, (unsigned long long)excess);
+		log_info("%s: %llu of its %llu sessions closed, idle ones, to even out the service",
+			 c->pool->backends[id].name, (unsigned long long)sweep.closed, had);
 }
 
 void control_rebalance(struct control *ctl, __u64 now)
@@ -50,13 +50,14 @@ void control_rebalance(struct control *ctl, __u64 now)
 	group_all(ctl, groups);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &ctl->config->pool->backends[id];
-		__u64 excess;
+		__u64 most;
 
 		if (!takes_part(be) || now < ctl->be[id].rebalance_ns)
 			continue;
-		excess = rebalance_excess(&groups[be->service][backend_family(be)], sync_load(ctl->sync, id)->flows,
-					  ctl->extra[id].weight);
-		if (excess)
-			relieve(ctl, id, excess, now);
+		most = rebalance_excess(&groups[be->service][backend_family(be)], sync_load(ctl->sync, id)->flows,
+					ctl->extra[id].weight);
+		most = rebalance_allow(&ctl->be[id].rebalance, most, ctl->config->rebalance_ms * 1000000, now);
+		if (most)
+			relieve(ctl, id, most, now);
 	}
 }

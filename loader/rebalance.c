@@ -23,3 +23,15 @@ __u64 rebalance_excess(const struct rebalance_group *group, __u64 flows, __u32 w
 		return 0;
 	return (has - share) / group->weight;
 }
+
+__u64 rebalance_allow(struct rebalance_round *round, __u64 excess, __u64 length_ns, __u64 now_ns)
+{
+	if (excess && now_ns >= round->until_ns)
+		*round = (struct rebalance_round) { .until_ns = now_ns + length_ns, .left = excess };
+	return excess < round->left ? excess : round->left;
+}
+
+void rebalance_closed(struct rebalance_round *round, __u64 n)
+{
+	round->left -= n < round->left ? n : round->left;
+}

@@ -21,4 +21,14 @@ void rebalance_add(struct rebalance_group *group, __u64 flows, __u32 weight);
  * share. */
 __u64 rebalance_excess(const struct rebalance_group *group, __u64 flows, __u32 weight);
 
+/* Clients that were sent away are not back at once, and all are fewer until then: looking at what is left again and again
+ * would send everybody away. So there are rounds, in which no more go than were too many at its beginning. */
+struct rebalance_round {
+	__u64 until_ns, left;
+};
+
+/* How many of excess may be closed now; a new round begins when the one before is over. */
+__u64 rebalance_allow(struct rebalance_round *round, __u64 excess, __u64 length_ns, __u64 now_ns);
+void rebalance_closed(struct rebalance_round *round, __u64 n);
+
 #endif

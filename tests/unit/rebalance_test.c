@@ -81,11 +81,31 @@ static void whole_numbers_agree_with_real_ones(void **state)
 	}
 }
 
+static void a_round_sends_away_no_more_than_were_too_many(void **state)
+{
+	struct rebalance_round round = {};
+
+	(void)state;
+	assert_int_equal(rebalance_allow(&round, 0, 100, 1000), 0);
+	assert_int_equal(rebalance_allow(&round, 20, 100, 1001), 20);
+	rebalance_closed(&round, 15);
+	/* fewer in all, so fewer is the share: still no more than five */
+	assert_int_equal(rebalance_allow(&round, 10, 100, 1002), 5);
+	rebalance_closed(&round, 5);
+	assert_int_equal(rebalance_allow(&round, 10, 100, 1100), 0);
+	/* the next one */
+	assert_int_equal(rebalance_allow(&round, 10, 100, 1101), 10);
+	assert_int_equal(rebalance_allow(&round, 3, 100, 1102), 3);
+	rebalance_closed(&round, 99);
+	assert_int_equal(rebalance_allow(&round, 3, 100, 1103), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_excess_is_what_is_above_the_share),
 		cmocka_unit_test(whole_numbers_agree_with_real_ones),
+		cmocka_unit_test(a_round_sends_away_no_more_than_were_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
