@@ -9,9 +9,10 @@
 
 #define PAUSE_NS 10000000000ULL	/* after a walk that found nothing to close: a walk is not for free */
 
+/* A busy one keeps its sessions: its weight is down for the sake of new ones only. */
 static bool takes_part(const struct backend *be)
 {
-	return be->used && backend_is_eligible(be);
+	return be->used && backend_state(be) == STATE_UP;
 }
 
 /* Backends of one service and family: a client cannot go to the other family's. */
