@@ -157,7 +157,8 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 		if (knob_turns && flow->state == LB_FLOW_SERVER)
 			flow_reply_came(flow);
 	}
-	if (turn_words_advance(flow, end)) {
+	/* A bare ACK's number may be beyond ours: words were lost on their way here, and will be repeated. */
+	if ((pkt->payload || pkt->tcp_flags & TCP_FLAG_FIN) && turn_words_advance(flow, end)) {
 		flow->client_next = end;
 		if (pkt->payload) {
 			flow->turn_ns = now;

@@ -117,6 +117,21 @@ static void pipelined_commands_share_a_turn(void **state)
 	play(steps, COUNT(steps), CLIENT_ISN, SERVER_ISN);
 }
 
+/* A bare ACK's number is that of the next byte, also when the bytes before it never came here. */
+static void words_that_were_lost_on_their_way_here_count_when_they_come(void **state)
+{
+	static const struct step steps[] = {
+		{ "ACK of the greeting", 'c', ACK, 0, 40, 0, LB_FLOW_CLIENT },
+		{ "EHLO", 'c', ACK | PSH, 0, 40, 20, LB_FLOW_SERVER },
+		{ "ACK of the reply; MAIL was lost", 'c', ACK, 50, 140, 0, LB_FLOW_CLIENT },
+		{ "MAIL once more", 'c', ACK | PSH, 20, 140, 30, LB_FLOW_SERVER },
+		{ "ACK of its reply", 'c', ACK, 50, 154, 0, LB_FLOW_CLIENT },
+	};
+
+	(void)state;
+	play(steps, COUNT(steps), CLIENT_ISN, SERVER_ISN);
+}
+
 static void a_client_that_closes_while_it_is_owed_waits_for_its_reply(void **state)
 {
 	static const struct step steps[] = {
@@ -316,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup(a_mail_session_passes_the_turn_back_and_forth, world_setup),
 		cmocka_unit_test_setup(numbers_may_wrap_around, world_setup),
 		cmocka_unit_test_setup(pipelined_commands_share_a_turn, world_setup),
+		cmocka_unit_test_setup(words_that_were_lost_on_their_way_here_count_when_they_come, world_setup),
 		cmocka_unit_test_setup(a_client_that_closes_while_it_is_owed_waits_for_its_reply, world_setup),
 		cmocka_unit_test_setup(a_client_that_closes_in_its_own_turn_is_done, world_setup),
 		cmocka_unit_test_setup(a_plausible_rst_ends_a_session_and_no_other, world_setup),
