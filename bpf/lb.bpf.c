@@ -80,7 +80,8 @@ struct {
 static __always_inline int go_slow(struct xdp_md *ctx, enum slow path)
 {
 	bpf_tail_call(ctx, &slow_paths, path);
-	return XDP_DROP; /* cannot happen: libbpf fills the array before the program can be attached, lbd pins it */
+	/* libbpf fills the array before the program can be attached, and lbd pins it: this is a fault to be seen */
+	return finish(ctx->ingress_ifindex, LB_DROP_NO_SLOW_PATH, 0);
 }
 
 /* ICMP: errors about our flows, and the rest. */

@@ -69,6 +69,9 @@ static const struct word verdicts[] = {
 				"A packet that does not fit the handshake it claims to finish: normal in a SYN flood." },
 	[LB_DROP_NO_FLOW] = { "drop_no_flow",
 			      "A packet of no known session that must not be answered, such as a RST: normal." },
+	[LB_DROP_NO_SLOW_PATH] = { "drop_no_slow_path",
+				   "A packet whose program was not in the array of slow paths: never normal, start lbd again "
+				   "and report it." },
 };
 static_assert(COUNT(verdicts) == LB_VERDICT_MAX, "a verdict without words");
 

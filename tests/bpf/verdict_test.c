@@ -153,6 +153,15 @@ static void stray_rst(void)
 	from(request_of(V4, LB_MODE_NAT, RST));
 }
 
+/* What the kernel does to the array when its last descriptor and pin are gone. */
+static void emptied_slow_paths(void)
+{
+	__u32 tcp = 0;
+
+	from(request_of(V4, LB_MODE_NAT, SYN));
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(world.skel->maps.slow_paths), &tcp), 0);
+}
+
 static void session_that_was_ended(void)
 {
 	struct lb_flow flow;
@@ -228,6 +237,7 @@ static const struct {
 	{ LB_DROP_NO_NEXTHOP, "a backend without next hop", no_next_hop },
 	{ LB_DROP_HALF_OPEN, "an ACK before the SYN-ACK", ack_before_the_syn_ack },
 	{ LB_DROP_NO_FLOW, "a RST out of nowhere", stray_rst },
+	{ LB_DROP_NO_SLOW_PATH, "a SYN and no program for it", emptied_slow_paths }, /* the last: it stays so */
 };
 
 static void every_case_gets_its_verdict(void **state)
