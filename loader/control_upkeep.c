@@ -236,7 +236,7 @@ static void second(struct control *ctl, __u64 now)
 __u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
 {
 	const struct backend *be = &ctl->config->pool->backends[id];
-	__u64 full = (__u64)be->weight * WEIGHT_UNIT, since = ctl->be[id].up_since_ns, ramp;
+	__u64 full = (__u64)be->weight * WEIGHT_UNIT, since = ctl->be[id].up_since_ns, ramp, least;
 	__u64 ramp_ns = ctl->config->slow_start_ms * 1000000;
 
 	if (be->health == HEALTH_BUSY)
@@ -244,7 +244,8 @@ __u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
 	if (!since || now_ns - since >= ramp_ns)
 		return full;
 	ramp = full * ((now_ns - since) / 1000000) / (ramp_ns / 1000000);
-	return ramp > full / RAMP_FROM ? ramp : full / RAMP_FROM;
+	least = full / RAMP_FROM ? full / RAMP_FROM : 1; /* 0 would be out of rotation */
+	return ramp > least ? ramp : least;
 }
 
 static void read_replies(struct control *ctl, int id)
