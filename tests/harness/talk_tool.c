@@ -376,7 +376,12 @@ static void *client_worker(void *arg)
 {
 	unsigned int seed = (unsigned int)(uintptr_t)arg * 2654435761u;
 
+	/* they do not all come and go together */
 	while (!is_over() && (opt.duration_ms || __atomic_add_fetch(&begun, 1, __ATOMIC_RELAXED) <= opt.sessions)) {
+		if (opt.pause_ms)
+			usleep((useconds_t)(rand_r(&seed) % (2 * opt.pause_ms)) * 1000);
+		if (is_over())
+			break;
 		__atomic_add_fetch(&sum.sessions, 1, __ATOMIC_RELAXED);
 		if (!client_session(&seed) && opt.duration_ms)
 			usleep(AGAIN_US);
@@ -513,7 +518,7 @@ static void usage(void)
 			"                 [--messages 1] [--pause SECONDS] [--duration SECONDS] [--timeout SECONDS]\n"
 			"                 [--from NAME] [--again]\n"
 			"       talk_tool --serve [--port 25] [--tls none|starttls|implicit]\n"
-			"--pause: mean silence between two messages of a session\n"
+			"--pause: mean silence before a session, and between two messages of one\n"
 			"--duration: session after session for so long, instead of --sessions\n"
 			"--again: a message that was not taken is sent again, over a new connection\n");
 	exit(2);

@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The checks speak SMTP: what the balancer makes of mail servers that are well, busy, refusing or mute; that it does
+# not believe its own checks when they fail for all at once; and that a dead checker changes nothing.
+. "$(dirname "$0")/../harness/lab.sh"
+
+# A check every 500 ms, given up after 1 s, two failures are a fall; a tenth for jitter, a second for this machine.
+FALL_MS=$((2 * (500 + 1000) * 11 / 10 + 1000))
+
+config()
+{
+	local n
+	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
+		interfaces:
+		  - {name: front, mode: native}
+		  - {name: back, mode: native}
+		services:
+		  - name: smtp
+		    vip: $VIP4
+		    ports: [25]
+		    scheduler: round-robin
+		    check: {kind: ehlo, keywords: 8BITMIME, interval: 500ms, timeout: 1s, rise: 1, fall: 2, panic: 50%}
+		    backends:
+	YAML
+	for ((n = 1; n <= LAB_SERVERS; n++)); do
+		echo "      - {name: mailx$n, address: $(server_addr "$n")}" >>"$LAB_DIR/etc/mailxdp.yaml"
+	done
+}
+
+declare -A MOODS=() MOOD_MS=()
+
+# From now on mailxN is of this kind.
+mood() # N SCRIPT
+{
+	[ -z "${MOODS[$1]:-}" ] || unspawn "${MOODS[$1]}" KILL
+	SPAWN_LOG=smtpd-m$1 spawn "m$1" "$TOOLS/smtpd_tool" --script "$2"
+	MOODS[$1]=$SPAWNED
+	now_ms
+	MOOD_MS[$1]=$NOW
+}
+
+states()
+{
+	list_json '[.backends[].state] | join(" ")'
+}
+
+sessions_of() # NAME
+{
+	list_json ".backends[] | select(.name == \"$1\") | .sessions_total"
+}
+
+check_text() # NAME
+{
+	list_json ".backends[] | select(.name == \"$1\") | .check.text"
+}
+
+# When mailxN last changed to a state, in ms since its mood did; the balancer says so itself.
+changed_after() # N STATE
+{
+	local at
+	at=$(lbctl events --json | jq -r "[.events[] | select(.backend == \"mailx$1\" and .to == \"$2\")] | last |
+		.time | (sub(\"\\\\.[0-9]+Z$\"; \"Z\") | fromdateiso8601) * 1000 + (capture(\"\\\\.(?<ms>[0-9]+)Z$\").ms | tonumber)")
+	echo $((at - MOOD_MS[$1]))
+}
+
+becomes() # SENTENCE N STATE MS
+{
+	local after
+	wait_for "$(($4 / 1000 + 5))" state_is "mailx$2" "$3" || true
+	after=$(changed_after "$2" "$3")
+	check "$1 is $3 after $after ms ($(check_text "mailx$2"))" test "$(backend_state "mailx$2")" = "$3" -a "$after" -le "$4"
+}
+
+# Sends N sessions of one message; the JSON line goes to run/talk.json.
+talk()
+{
+	in_ns c1 timeout 60 "$TOOLS/talk_tool" --addr "$VIP4" --sessions "$1" --parallel 10 "${@:2}" \
+		>"$LAB_DIR/run/talk.json" 2>>"$LAB_DIR/log/talk.log"
+}
+
+children()
+{
+	cat "/proc/$LBD_PID/task/$LBD_PID/children"
+}
+
+says() # in lbd's log
+{
+	grep -q "$1" "$LAB_DIR/log/lbd.log"
+}
+
+# Only what lbd itself connects to passes here: the mail does not.
+checks_block()
+{
+	in_ns lb nft -f - <<-RULES
+		table inet checks {
+			chain out {
+				type filter hook output priority 0;
+				tcp dport 25 tcp flags & (syn | ack) == syn counter drop
+			}
+		}
+	RULES
+}
+
+need_lbd
+lab_up two 1 5
+for n in 1 2 3 4 5; do
+	mood "$n" ok
+done
+config
+lbd_start
+check "five healthy mail servers are up" wait_for 15 all_up
+
+if command -v nft >/dev/null && checks_block; then
+	# Mail flows, a session every 50 ms, while no check gets through: longer than all of them need to fall.
+	SPAWN_LOG=panic spawn c1 "$TOOLS/talk_tool" --addr "$VIP4" --duration 8 --parallel 4 --pause 0.2
+	pid=$SPAWNED
+	now_ms
+	from=$NOW
+	check "all checks fail at once: it says panic" wait_for 12 says 'panic, the last good ones stay'
+	now_ms
+	note "after $((NOW - from)) ms"
+	check "the last good mail servers stay in rotation ($(states))" test "$(list_json '[.backends[] | select(.state == "up")] | length')" -ge 3
+	wait "$pid" || true
+	is "no session failed meanwhile ($(jq .sessions "$LAB_DIR/log/panic.log") sessions)" \
+		"$(jq '.messages - .taken' "$LAB_DIR/log/panic.log")" 0
+	check "all are in rotation after 8 s of it ($(states))" all_up
+	in_ns lb nft delete table inet checks
+	check "when checks pass again it says that the panic is over" wait_for 12 says 'panic is over'
+	check "all are up" wait_for 10 all_up
+else
+	skip_one "panic" "nft is not usable here"
+fi
+
+# The checker dies: a new one comes, and no opinion changes.
+since=$(lbctl events --json | jq '[.events[] | select(.backend)] | length')
+before=$(children)
+check "there is a checker (a process of its own)" test -n "$before"
+for pid in $before; do
+	kill -KILL "$pid"
+done
+new_checker()
+{
+	local now
+	now=$(children)
+	[ -n "$now" ] && [ "$now" != "$before" ]
+}
+check "after kill -9 there is a new one" wait_for 10 new_checker
+checked_again() { [ "$(list_json '[.backends[].check.age_ms] | max')" -lt 1500 ]; }
+sleep 2
+check "checks go on" wait_for 15 checked_again
+is "no backend changed its state" "$(lbctl events --json | jq '[.events[] | select(.backend)] | length')" "$since"
+
+mood 2 two-line
+mood 3 421
+mood 4 554
+mood 5 silent
+becomes "a mail server that says 554" 4 down "$FALL_MS"
+becomes "one that says nothing" 5 down "$FALL_MS"
+becomes "one that says 421" 3 busy "$FALL_MS"
+check "one that greets in two lines is up" wait_for 5 state_is mailx2 up
+is "all five" "$(states)" "up up busy down down"
+busy=$(sessions_of mailx3) down=$(($(sessions_of mailx4) + $(sessions_of mailx5)))
+talk 300 || true
+busy=$(($(sessions_of mailx3) - busy))
+check "of 300 sessions the busy one got $busy, less than its share" test "$busy" -gt 0 -a "$busy" -lt 100
+is "and those that are down none" $(($(sessions_of mailx4) + $(sessions_of mailx5) - down)) 0
+is "all others were delivered" "$(jq '.taken + .refused' "$LAB_DIR/run/talk.json")" 300
+for n in 2 3 4 5; do
+	mood "$n" ok
+done
+check "all recover" wait_for 15 all_up
+lab_done
