@@ -144,8 +144,13 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 
 	flow_touch(flow, now);
 	if (pkt->tcp_flags & TCP_FLAG_RST) {
-		if (turn_rst_plausible(pkt->seq, flow->client_next))
-			flow_end(flow, LB_FLOW_ABORTED);
+		if (!turn_rst_plausible(pkt->seq, flow->client_next))
+			return;
+		/* clients that hang up this way acknowledge the answer to QUIT with it */
+		if (knob_turns && pkt->tcp_flags & TCP_FLAG_ACK && turn_ack_advances(flow, pkt->ack) &&
+		    flow->state == LB_FLOW_SERVER)
+			flow_reply_came(flow);
+		flow_end(flow, LB_FLOW_ABORTED);
 		return;
 	}
 	if (pkt->tcp_flags & TCP_FLAG_SYN)
