@@ -130,7 +130,8 @@ struct lb_load {
 	__u64 synacks_total;	/* SYN-ACKs that came back: nat only */
 	__u64 refusals_total;	/* RSTs that came back instead: nat only */
 	__u64 retries_total;	/* clients that repeated themselves and heard nothing */
-	__u64 zero[4];
+	__u64 refused_ns;	/* when it last refused one */
+	__u64 zero[3];
 };
 
 /* --- map "traffic": packets and bytes, per CPU. Bytes are those of the IP packet. --- */

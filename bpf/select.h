@@ -7,11 +7,18 @@
 #ifndef LB_SELECT_H
 #define LB_SELECT_H
 
+/* A backend that has just refused a connection looks the least loaded of all. Others are asked first for so long; lbd
+ * takes it out after three refusals. */
+#define SELECT_SHY_NS 200000000LL
+
 struct select_scan {
 	const struct lb_table *table;
+	__u64 now;
 	__u32 start;
 	__u16 found;
-	bool capped;
+	bool capped;	/* out: somebody was at its cap */
+	bool shy;	/* out: somebody had just refused */
+	bool desperate; /* ask those too */
 };
 
 static __always_inline bool select_eligible(const struct lb_backend *be)
@@ -22,16 +29,20 @@ static __always_inline bool select_eligible(const struct lb_backend *be)
 }
 
 /* Eligible and below its cap? Counts a refusal at the cap. */
-static __always_inline bool select_usable(__u32 id, bool *capped)
+static __always_inline bool select_usable(__u32 id, struct select_scan *scan)
 {
 	struct lb_backend *be = bpf_map_lookup_elem(&backends, &id);
 	struct lb_load *load = bpf_map_lookup_elem(&loads, &id);
 
 	if (!be || !load || !select_eligible(be))
 		return false;
+	if (!scan->desperate && (__s64)(scan->now - load->refused_ns) < SELECT_SHY_NS) {
+		scan->shy = true;
+		return false;
+	}
 	if (!be->max_flows || load->flows < be->max_flows)
 		return true;
-	*capped = true;
+	scan->capped = true;
 	__sync_fetch_and_add(&load->refused_total, 1);
 	return false;
 }
@@ -60,7 +71,7 @@ static long select_scan_one(__u32 i, struct select_scan *scan)
 		at -= scan->table->members_n;
 	if (at >= LB_MAX_MEMBERS)
 		return 1;
-	if (!select_usable(scan->table->members[at], &scan->capped))
+	if (!select_usable(scan->table->members[at], scan))
 		return 0;
 	scan->found = scan->table->members[at];
 	return 1;
@@ -116,14 +127,18 @@ static __noinline enum lb_verdict select_backend(const struct lb_flow_key *key, 
 	__u32 vip = key->vip_id, zero = 0;
 	void *inner = bpf_map_lookup_elem(&tables, &vip);
 	struct lb_table *table = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
-	struct select_scan scan = { .table = table };
+	struct select_scan scan = { .table = table, .now = bpf_ktime_get_coarse_ns() };
 
 	if (!table || !table->slots_n || !table->members_n)
 		return LB_RESET_NO_BACKEND;
 	scan.found = select_pick(table, key, scheduler);
-	if (!select_usable(scan.found, &scan.capped)) {
+	if (!select_usable(scan.found, &scan)) {
 		scan.found = LB_NO_BACKEND;
 		scan.start = select_random(bpf_get_prandom_u32(), table->members_n);
+		bpf_loop(table->members_n, select_scan_one, &scan, 0);
+	}
+	if (!scan.found && scan.shy) {
+		scan.desperate = true;
 		bpf_loop(table->members_n, select_scan_one, &scan, 0);
 	}
 	*id = scan.found;

@@ -117,11 +117,13 @@ static void the_unfit_are_passed_over(void **state)
 		__u8 flags;
 		__u32 weight, max_flows;
 		__u64 flows;
+		bool refused;
 	} unfit[] = {
-		{ "not eligible", LB_BACKEND_RESOLVED, 16, 0, 0 },
-		{ "no next hop", LB_BACKEND_ELIGIBLE, 16, 0, 0 },
-		{ "no weight", LB_BACKEND_ELIGIBLE | LB_BACKEND_RESOLVED, 0, 0, 0 },
-		{ "at its cap", LB_BACKEND_ELIGIBLE | LB_BACKEND_RESOLVED, 16, 5, 5 },
+		{ "not eligible", LB_BACKEND_RESOLVED, 16, 0, 0, false },
+		{ "no next hop", LB_BACKEND_ELIGIBLE, 16, 0, 0, false },
+		{ "no weight", LB_BACKEND_ELIGIBLE | LB_BACKEND_RESOLVED, 0, 0, 0, false },
+		{ "at its cap", LB_BACKEND_ELIGIBLE | LB_BACKEND_RESOLVED, 16, 5, 5, false },
+		{ "has just refused", LB_BACKEND_ELIGIBLE | LB_BACKEND_RESOLVED, 16, 0, 0, true },
 	};
 	int got[2];
 
@@ -135,6 +137,7 @@ static void the_unfit_are_passed_over(void **state)
 			be->weight = unfit[i].weight;
 			be->max_flows = unfit[i].max_flows;
 			load_of(family, mode, 0)->flows = unfit[i].flows;
+			load_of(family, mode, 0)->refused_ns = unfit[i].refused ? now_ns() + 3600 * SECOND : 0;
 			for (int s = 0; s < LB_SCHED_MAX; s++) {
 				world_service(family, mode, s, LB_REFUSE_RESET);
 				deal(family, mode, 20, got);
@@ -143,6 +146,18 @@ static void the_unfit_are_passed_over(void **state)
 			}
 			world_reset();
 		}
+	}
+}
+
+/* Who has just refused is asked all the same when there is nobody else. */
+static void the_last_one_is_asked_again(void **state)
+{
+	(void)state;
+	EACH_KIND(family, mode) {
+		struct pkt in = request_of(family, mode, SYN), want = at_backend(&in, mode, 0);
+
+		load_of(family, mode, 0)->refused_ns = now_ns() + 3600 * SECOND;
+		expect("the only one", &in, LB_TX_SYN, &want);
 	}
 }
 
@@ -218,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup(a_hash_gives_the_same_answer_again, world_setup),
 		cmocka_unit_test_setup(the_unfit_are_passed_over, world_setup),
 		cmocka_unit_test_setup(a_cap_takes_its_last_session_and_no_more, world_setup),
+		cmocka_unit_test_setup(the_last_one_is_asked_again, world_setup),
 		cmocka_unit_test_setup(refusals_follow_the_policy, world_setup),
 		cmocka_unit_test_setup(a_full_table_still_lets_a_known_port_be_used_again, world_setup),
 	};
