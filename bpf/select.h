@@ -9,7 +9,7 @@
 
 /* A backend that has just refused a connection looks the least loaded of all. Others are asked first for so long; lbd
  * takes it out after three refusals. */
-#define SELECT_SHY_NS 200000000LL
+#define SELECT_SHY_NS 50000000LL
 
 struct select_scan {
 	const struct lb_table *table;
