@@ -305,6 +305,9 @@ static void refresh_reply_times(struct control *ctl)
 			cb->reply_ewma_ns += (mean[be->service] - cb->reply_ewma_ns) * DECAY_A_TICK;
 		if (cb->reply_ewma_ns > 0)
 			ctl->extra[id].reply_ns = cb->reply_ewma_ns;
+		/* one that says 421 at once is quick, but not at scanning mail */
+		if (be->health == HEALTH_BUSY && ctl->extra[id].reply_ns < mean[be->service])
+			ctl->extra[id].reply_ns = mean[be->service];
 		if (ctl->extra[id].reply_ns != before)
 			sync_touch(ctl->sync, pool, id, ctl->extra);
 	}
