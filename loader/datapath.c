@@ -219,7 +219,6 @@ static int map_memory(struct datapath *dp)
 		.replies = bpf_map__fd(dp->skel->maps.replies),
 		.tables = bpf_map__fd(dp->skel->maps.tables),
 		.flows = bpf_map__fd(dp->skel->maps.flows),
-		.pending = bpf_map__fd(dp->skel->maps.pending),
 		.verdicts = bpf_map__fd(dp->skel->maps.verdicts),
 		.events = bpf_map__fd(dp->skel->maps.events),
 		.backends = backends,

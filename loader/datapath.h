@@ -48,7 +48,7 @@ void datapath_link(const struct datapath *dp, const char *ifname, struct datapat
 
 /* Descriptors of the maps, valid while dp is. */
 struct datapath_maps {
-	int services, backend_addrs, loads_fd, traffic, replies, tables, flows, pending, verdicts, events;
+	int services, backend_addrs, loads_fd, traffic, replies, tables, flows, verdicts, events;
 	struct lb_backend *backends;		/* mmapped, LB_MAX_BACKENDS; written word by word */
 	const struct lb_load *loads;		/* mmapped */
 	struct lb_totals *totals;		/* mmapped */
