@@ -33,7 +33,7 @@ PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-n
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 -fno-strict-aliasing -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS) -isystem $(B) -Ibpf $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += $(SANFLAGS)
-LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp openssl) -lm
+LBD_LIBS   = $(shell pkg-config --libs libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp openssl)
 LBCTL_LIBS = $(shell pkg-config --libs jansson libcurl)
 TRIPLET   := $(shell $(CC) -dumpmachine 2>/dev/null)
 BPFFLAGS  := -target bpf -D__$(shell uname -m)__ -mcpu=v3 -O2 -g -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(TRIPLET) -MMD -MP

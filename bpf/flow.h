@@ -114,14 +114,12 @@ static __always_inline void flow_learn_client(struct lb_flow *flow, const struct
 
 /* A client that repeats its words has heard nothing for a retransmission time-out: the second time that counts against
  * the backend. In nat anything from the server clears it, in dsr an ACK that advances. */
-static __always_inline void flow_client_repeats(struct lb_flow *flow)
+static __always_inline void flow_client_repeats(struct lb_flow *flow, __u64 now)
 {
-	struct lb_load *load = flow_load(flow);
-
 	if (flow->retries < 255)
 		flow->retries++;
-	if (flow->retries >= 2 && load)
-		__sync_fetch_and_add(&load->retries_total, 1);
+	if (flow->retries >= 2)
+		doubt_silence(flow->backend, now);
 }
 
 static __always_inline void flow_touch(struct lb_flow *flow, __u64 now)
@@ -173,11 +171,27 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 		if (pkt->tcp_flags & TCP_FLAG_FIN)
 			flow->marks |= LB_MARK_CLIENT_FIN;
 	} else if (pkt->payload) {
-		flow_client_repeats(flow);
+		flow_client_repeats(flow, now);
 	}
 	/* Half-closed and nothing owed: over. A client may well send its FIN and wait for the answer. */
 	if ((flow->marks & LB_MARK_CLIENT_FIN || flow->server_fin) && flow->state == LB_FLOW_CLIENT)
 		flow_end(flow, LB_FLOW_CLOSING);
+}
+
+/* It was ended while the mail server owed a reply: what it had taken will come again. Not before the greeting. */
+static __always_inline bool flow_is_at_risk(const struct lb_flow *flow, __u32 state)
+{
+	return state == LB_FLOW_SERVER && !(flow->marks & LB_MARK_FRESH);
+}
+
+/* The mail server ends a session, and may owe a reply in it, which will never come. */
+static __always_inline void flow_leave(struct lb_flow *flow, const struct lb_pkt *pkt, enum lb_flow_state to)
+{
+	bool owes = turn_hangs_up(flow, pkt->seq, pkt->payload);
+	struct lb_load *load = flow_load(flow);
+
+	if (flow_is_at_risk(flow, flow_end(flow, to)) && owes && load)
+		__sync_fetch_and_add(&load->at_risk_total, 1);
 }
 
 /* A mail server's packet on an established flow (nat only). */
@@ -188,10 +202,12 @@ static __always_inline void flow_server_packet(struct lb_flow *flow, const struc
 		flow->retries = 0;
 	if (pkt->tcp_flags & TCP_FLAG_RST) {
 		if (turn_rst_plausible(pkt->seq, flow->client_ack))
-			flow_end(flow, LB_FLOW_ABORTED);
+			flow_leave(flow, pkt, LB_FLOW_ABORTED);
 	} else if (pkt->tcp_flags & TCP_FLAG_FIN && !flow->server_fin) {
-		/* not the end yet: the client's ACK of the last reply is still to come */
 		flow->server_fin = 1;
+		/* with words before it, it is not the end yet: the client's ACK of the last reply is still to come */
+		if (turn_hangs_up(flow, pkt->seq, pkt->payload))
+			flow_leave(flow, pkt, LB_FLOW_CLOSING);
 	}
 }
 

@@ -34,6 +34,7 @@
 #include "service.h"
 #include "select.h"
 #include "pending.h"
+#include "doubt.h"
 #include "flow.h"
 #include "forward.h"
 #include "request.h"

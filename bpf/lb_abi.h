@@ -33,6 +33,7 @@
 #define LB_PENDING_SETS		8192	/* a power of two */
 #define LB_PENDING_WAYS		8
 #define LB_FRAGMENT_ENTRIES	8192
+#define LB_DOUBT_NS		20000000LL	/* between two hints about one backend */
 #define LB_EVENT_BYTES		(1 << 20)
 
 /* Both families in one shape: IPv4 is ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
@@ -124,14 +125,15 @@ struct lb_load {
 	__u64 reply_ns_total;	/* their waiting time, summed */
 	__u64 refused_total;	/* SYNs that found this backend at its cap */
 	__u64 resets_total;	/* sessions that lbd ended */
-	__u64 at_risk_total;	/* of these, while a reply was owed: may be sent twice */
+	__u64 at_risk_total;	/* sessions that anybody ended while a reply was owed: may be sent twice */
 	/* what passive detection goes by */
 	__u64 syns_total;	/* SYNs sent to it */
 	__u64 synacks_total;	/* SYN-ACKs that came back: nat only */
 	__u64 refusals_total;	/* RSTs that came back instead: nat only */
 	__u64 retries_total;	/* clients that repeated themselves and heard nothing */
 	__u64 refused_ns;	/* when it last refused one */
-	__u64 zero[3];
+	__u64 doubt_ns;		/* when lbd was last told to look */
+	__u64 zero[2];
 };
 
 /* --- map "traffic": packets and bytes, per CPU. Bytes are those of the IP packet. --- */
@@ -251,7 +253,8 @@ struct lb_meta {
 
 /* --- map "events": ring buffer, program -> lbd ------------------------------------ */
 enum lb_event_kind {
-	LB_EVENT_RESET = 0,	/* this flow was ended: tell both sides */
+	LB_EVENT_RESET = 0,	/* struct lb_event: this flow was ended: tell both sides */
+	LB_EVENT_DOUBT,		/* struct lb_doubt: look at this backend's counters now */
 	LB_EVENT_KIND_MAX,
 };
 
@@ -260,6 +263,11 @@ struct lb_event {
 	__u32 zero;
 	struct lb_flow_key key;
 	struct lb_flow flow;
+};
+
+struct lb_doubt {
+	__u32 kind;
+	__u32 backend;
 };
 
 /*

@@ -42,10 +42,7 @@ static __always_inline enum lb_verdict reply_pending(struct reply *rp, struct lb
 	rp->to = pend;
 	if (rp->pkt->tcp_flags & TCP_FLAG_RST) {
 		rp->forget = true;
-		if (load) {
-			__sync_fetch_and_add(&load->refusals_total, 1);
-			load->refused_ns = rp->now;
-		}
+		doubt_refusal(pend->backend, rp->now);
 	} else if (pend->marks & LB_MARK_PICKUP) {
 		pend->marks |= LB_MARK_ANSWERED;
 	} else if (rp->pkt->tcp_flags & TCP_FLAG_SYN && rp->pkt->ack - pend->client_next < 1 << 16) {

@@ -104,6 +104,8 @@ static __always_inline enum lb_verdict request_syn(struct request *rq, struct lb
 	enum lb_verdict v;
 	__u16 backend = LB_NO_BACKEND;
 
+	if (pend && pend->client_next == request_next(rq->pkt) && !(pend->marks & LB_MARK_ANSWERED))
+		doubt_tell(pend->backend, rq->now); /* the first one was not answered */
 	if (request_syn_stays(rq, pend)) {
 		pend->marks |= LB_MARK_RETRIED;
 		pend->seen_ns = rq->now;

@@ -40,7 +40,7 @@ static __always_inline bool sweep_end(struct sweep_walk *walk, const struct lb_f
 	walk->arg->closed++;
 	if (load)
 		__sync_fetch_and_add(&load->resets_total, 1);
-	if (old == LB_FLOW_SERVER) {
+	if (flow_is_at_risk(flow, old)) {
 		walk->arg->at_risk++;
 		if (load)
 			__sync_fetch_and_add(&load->at_risk_total, 1);

@@ -31,6 +31,13 @@ static __always_inline bool turn_words_advance(const struct lb_flow *flow, __u32
 	return turn_is_after(end, flow->client_next);
 }
 
+/* The mail server's FIN or RST: does it leave the client without the reply that it owes? All that it ever said is
+ * acknowledged, so none is on the way. */
+static __always_inline bool turn_hangs_up(const struct lb_flow *flow, __u32 seq, __u32 payload)
+{
+	return flow->state == LB_FLOW_SERVER && !payload && seq == flow->client_ack;
+}
+
 /* A RST that the receiver may accept: at or just after the next byte that we know of. We have missed bytes
  * that were lost before they reached us; a blind attacker has missed far more (RFC 5961, 3.2). */
 static __always_inline bool turn_rst_plausible(__u32 seq, __u32 next)

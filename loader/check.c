@@ -150,6 +150,11 @@ void check_run_facts(struct check_run *run, __u16 code, __s32 tls_days)
 	run->tls_days = tls_days;
 }
 
+__u32 check_run_connect_ms(const struct check_run *run)
+{
+	return run->connect_ms;
+}
+
 bool check_run_wants_transcript(const struct check_run *run)
 {
 	return run->wants_transcript;

@@ -74,6 +74,10 @@ void checks_evidence(struct checks *checks, int id, bool healthy);
  * checked), -EBUSY (too many at a time), -ENOMEM. */
 int checks_run_now(struct checks *checks, int id,
 		   void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg);
+/* Is anybody there? A connection within connect_ms, beside the schedule: done as above, without a dialogue. Refused
+ * and unreachable are what they say; any other result but CHECK_INTERNAL means that somebody answered. */
+int checks_probe(struct checks *checks, int id, __u32 connect_ms,
+		 void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg);
 /* Whoever asked is gone: forgets all runs with this arg, without a call. */
 void checks_run_forget(struct checks *checks, const void *arg);
 pid_t checks_checker_pid(const struct checks *checks);	/* 0: none runs */
@@ -100,6 +104,7 @@ void *check_run_data(struct check_run *run);
 
 /* Before check_done(): what goes into the status beside the text, and the dialogue where one is wanted. */
 void check_run_facts(struct check_run *run, __u16 code, __s32 tls_days);
+__u32 check_run_connect_ms(const struct check_run *run);	/* 0: no probe */
 bool check_run_wants_transcript(const struct check_run *run);
 void check_run_transcript(struct check_run *run, const char *text);
 /* The process that speaks for the kinds that read replies; opened at first use. 0 or -errno. */

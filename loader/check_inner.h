@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files behind check.h share: the engine's state. A run is one check, of a target's schedule or
- * asked for by a person; the kinds see no difference. Included by check.c, check_now.c and check_smtp.c only.
+ * asked for by a person, or a probe; the kinds see little difference. Included by check.c, check_now.c and check_smtp.c only.
  */
 #ifndef LB_CHECK_INNER_H
 #define LB_CHECK_INNER_H
@@ -12,6 +12,7 @@
 
 #define CHECK_ACCURACY_US	1000	/* sd-event's own default, 250 ms, would bunch the checks */
 #define CHECK_MAX_NOW		16	/* by people, at a time */
+#define CHECK_MAX_PROBES	128
 
 enum run_phase { RUN_IDLE = 0, RUN_STARTING, RUN_STARTED, RUN_ENDED, RUN_PHASE_MAX };
 
@@ -27,6 +28,7 @@ struct check_run {
 	char text[POOL_TEXT_LEN];
 	__u16 code;
 	__s32 tls_days;
+	__u32 connect_ms;		/* of a probe */
 	bool wants_transcript;
 	char *transcript;
 };
@@ -62,7 +64,7 @@ struct checks {
 	__u64 first_us;			/* when the latest newcomer starts */
 	struct checker *checker;	/* NULL: no kind had use for it yet */
 	TAILQ_HEAD(check_now_list, check_now) now;
-	size_t now_n;
+	size_t now_n, probes_n;
 	struct target *targets[LB_MAX_BACKENDS];
 };
 

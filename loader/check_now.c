@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Checks that a person asks for: one run beside the schedule, with the dialogue, and without any consequence. It
- * must not touch a target's counts.
+ * Checks out of turn: what a person asks for, with the dialogue, and probes, which only want to know whether anybody is
+ * there. One run beside the schedule, without any consequence: it must not touch a target's counts.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,13 +9,16 @@
 #include <string.h>
 #include "check_inner.h"
 
+static size_t *counter(struct check_now *n)
+{
+	return n->run.connect_ms ? &n->run.checks->probes_n : &n->run.checks->now_n;
+}
+
 static void now_free(struct check_now *n)
 {
-	struct checks *checks = n->run.checks;
-
 	check_run_stop(&n->run);
-	TAILQ_REMOVE(&checks->now, n, link);
-	checks->now_n--;
+	TAILQ_REMOVE(&n->run.checks->now, n, link);
+	--*counter(n);
 	sd_event_source_disable_unref(n->timer);
 	free(n->run.transcript);
 	free(n);
@@ -59,18 +62,13 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-int checks_run_now(struct checks *checks, int id,
-		   void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg)
+static int now_start(struct checks *checks, int id, __u32 connect_ms,
+		     void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg)
 {
-	const struct target *t = check_id_is_good(id) ? checks->targets[id] : NULL;
-	struct check_now *n;
+	const struct target *t = checks->targets[id];
+	struct check_now *n = calloc(1, sizeof(*n));
 	int err;
 
-	if (!t)
-		return -ENOENT;
-	if (checks->now_n >= CHECK_MAX_NOW)
-		return -EBUSY;
-	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	n->id = id;
@@ -81,17 +79,39 @@ int checks_run_now(struct checks *checks, int id,
 	n->run.what = &n->what;
 	n->run.ops = t->run.ops;
 	n->run.ended = ended;
-	n->run.wants_transcript = true;
+	n->run.connect_ms = connect_ms;
+	n->run.wants_transcript = !connect_ms;
 	err = sd_event_add_time(checks->event, &n->timer, CLOCK_MONOTONIC, UINT64_MAX, CHECK_ACCURACY_US, on_timer, n);
 	if (err < 0) {
 		free(n);
 		return err;
 	}
+	if (connect_ms) {
+		/* only these take leave of a mail server properly, whatever kind its checks are of */
+		n->run.ops = &check_smtp_ops;
+		n->what.conf.kind = n->what.conf.kind == CHECK_TLS ? CHECK_TLS : CHECK_GREETING;
+	}
 	TAILQ_INSERT_TAIL(&checks->now, n, link);
-	checks->now_n++;
+	++*counter(n);
 	check_run_start(&n->run);
 	sd_event_source_set_time(n->timer, n->run.phase == RUN_ENDED ? 0 : check_run_deadline_us(&n->run));
 	return 0;
+}
+
+int checks_run_now(struct checks *checks, int id,
+		   void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg)
+{
+	if (!check_id_is_good(id) || !checks->targets[id])
+		return -ENOENT;
+	return checks->now_n < CHECK_MAX_NOW ? now_start(checks, id, 0, done, arg) : -EBUSY;
+}
+
+int checks_probe(struct checks *checks, int id, __u32 connect_ms,
+		 void (*done)(void *arg, enum check_result result, const char *text, const char *transcript), void *arg)
+{
+	if (!check_id_is_good(id) || !checks->targets[id])
+		return -ENOENT;
+	return checks->probes_n < CHECK_MAX_PROBES ? now_start(checks, id, connect_ms, done, arg) : -EBUSY;
 }
 
 void checks_run_forget(struct checks *checks, const void *arg)

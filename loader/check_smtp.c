@@ -36,7 +36,7 @@ static int check_start(struct check_run *run)
 	const struct check_target *what = check_run_target(run);
 	struct checker_request req = {
 		.address = what->address, .port = what->port, .conf = what->conf,
-		.transcript = check_run_wants_transcript(run),
+		.transcript = check_run_wants_transcript(run), .connect_ms = check_run_connect_ms(run),
 	};
 	struct checker *checker = NULL;
 	__s64 serial;

@@ -94,14 +94,14 @@ void conn_close(struct conn *c)
 /* Where the server's log would else say that we got lost. */
 static void say_goodbye(struct conn *c)
 {
-	__u64 linger = checker_now_us() + CHECKER_LINGER_MS * 1000ULL;
+	__u64 linger = c->req.connect_ms ? c->req.conf.timeout_ms : CHECKER_LINGER_MS;
 	bool silent = !c->connected || c->eof || (c->ssl && !c->tls_done);
 
-	c->deadline_us = linger;
+	c->deadline_us = checker_now_us() + linger * 1000;
 	if (!silent && c->greeted) {
 		smtp_await(c, STAGE_QUIT);
 		conn_put(c, "QUIT\r\n", 6, NULL);
-	} else if (!silent && c->tls_done) {
+	} else if (!silent && (c->tls_done || c->req.connect_ms)) {
 		smtp_await(c, STAGE_GREETING);	/* its greeting is on the way: then QUIT */
 	} else {
 		conn_close(c);
@@ -239,8 +239,11 @@ static void finish_connect(struct conn *c)
 	}
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->connected = true;
+	c->deadline_us = c->start_us + c->req.conf.timeout_ms * 1000ULL;
 	conn_say(c, "* connected");
 	smtp_connected(c);
+	if (c->req.connect_ms && !c->ssl)
+		conn_decide(c, CHECK_OK, 0, "connected");
 }
 
 void conn_on_event(struct conn *c)
@@ -266,6 +269,9 @@ void conn_on_deadline(struct conn *c)
 
 	if (c->decided || c->cancelled)
 		conn_close(c);
+	else if (!c->connected && c->req.connect_ms)
+		conn_decide(c, CHECK_UNREACHABLE, 0, "no connection in %s",
+			    num_duration_to_str(c->req.connect_ms, text, sizeof(text)));
 	else
 		conn_decide(c, CHECK_TIMEOUT, 0, "no answer in %s",
 			    num_duration_to_str(c->req.conf.timeout_ms, text, sizeof(text)));
@@ -331,7 +337,7 @@ int conn_open(struct server *server, const struct checker_request *req)
 	c->req = *req;
 	c->fd = -1;
 	c->start_us = checker_now_us();
-	c->deadline_us = c->start_us + req->conf.timeout_ms * 1000ULL;
+	c->deadline_us = c->start_us + (req->connect_ms ? req->connect_ms : req->conf.timeout_ms) * 1000ULL;
 	c->answer.head = (struct checker_head){ CHECKER_MAGIC, CHECKER_ANSWER, sizeof(c->answer), req->head.serial };
 	c->answer.tls_days = -1;
 	if (req->transcript)

@@ -38,7 +38,7 @@ struct checker_request {
 	__u16 port;
 	__u8 agent;		/* read one line of an agent; conf.kind does not matter */
 	__u8 transcript;	/* wanted: sent before the answer, which then waits for the goodbye */
-	__u32 reserved;
+	__u32 connect_ms;	/* not 0: a probe: all that is asked is whether it connects within so long */
 	struct check_conf conf;	/* with every text filled in that the kind needs */
 };
 

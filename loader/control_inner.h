@@ -28,9 +28,12 @@ struct control_address {
 struct control_backend {
 	__u64 up_since_ns;		/* start of the slow start; 0: none runs */
 	__u64 replies, reply_ns_total;	/* as of the last tick */
-	double reply_ewma_ns;		/* 0: unknown */
+	double recent_n, recent_ns;	/* recent replies and their waiting time; the past fades */
 	bool fresh;			/* its first check decides */
 	struct passive passive;
+	bool doubted;			/* the kernel hints: look at its counters */
+	bool probing;
+	__u64 probe_ns;			/* when the last probe began */
 	struct panic_member panic;
 	__u64 owing, longest_ns;	/* of a drain, as of its last step */
 	struct rebalance_round rebalance;
@@ -116,6 +119,7 @@ void control_rebalance(struct control *ctl, __u64 now);
 
 /* control_passive.c: what the traffic itself says. */
 void control_listen(struct control *ctl, __u64 now);
+void control_listen_doubted(struct control *ctl, __u64 now);	/* those of which the kernel hinted */
 /* Nothing comes back from it any more: out of rotation, and all who wait on it are told. */
 void control_bury(struct control *ctl, int id, const char *reason);
 

@@ -7,7 +7,6 @@
 #include <bpf/libbpf.h>
 #include <endian.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "control_inner.h"
@@ -20,8 +19,8 @@
 #define WEIGHT_UNIT	16	/* of LB's effective weights: a weight of 1 can still ramp */
 #define RAMP_FROM	8	/* a slow start begins with this part of the weight */
 #define BUSY_SHARE	4	/* a busy backend keeps this part of its weight */
-#define EWMA_SHARE	0.05	/* one reply's share in the recent reply time */
-#define DECAY_A_TICK	0.005	/* towards the others' mean, while nothing is heard: half of it in 14 s */
+#define RECENT_KEEP	0.98	/* of the recent replies from tick to tick: a memory of 5 s */
+#define RECENT_PRIOR	5	/* replies like the others', that every backend is credited with */
 
 /* --- ended flows: both sides are told ----------------------------------------------- */
 
@@ -69,10 +68,14 @@ static void tell_both(struct control *ctl, const struct lb_flow_key *key, const 
 static int on_event(void *arg, void *data, size_t len)
 {
 	const struct lb_event *event = data;
+	const struct lb_doubt *doubt = data;
 	struct control *ctl = arg;
 
 	if (len >= sizeof(*event) && event->kind == LB_EVENT_RESET && ctl->rst_fd >= 0)
 		tell_both(ctl, &event->key, &event->flow);
+	/* a sweep reads the ring too, in the middle of a change: not the place to judge */
+	if (len >= sizeof(*doubt) && doubt->kind == LB_EVENT_DOUBT && doubt->backend < LB_MAX_BACKENDS)
+		ctl->be[doubt->backend].doubted = true;
 	return 0;
 }
 
@@ -84,6 +87,7 @@ static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	(void)fd;
 	(void)revents;
 	ring_buffer__consume(ctl->events);
+	control_listen_doubted(ctl, control_now_ns());
 	return 0;
 }
 
@@ -248,20 +252,17 @@ __u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
 	return ramp > least ? ramp : least;
 }
 
+/* What came since the last tick joins a sum that forgets: within a second a session brings replies of 1 ms and of many
+ * seconds, and a mean that remembers less than a few sessions would tell what they last said, not who is slow. */
 static void read_replies(struct control *ctl, int id)
 {
 	const struct lb_load *load = sync_load(ctl->sync, id);
 	struct control_backend *be = &ctl->be[id];
-	__u64 n = load->replies_total - be->replies, ns = load->reply_ns_total - be->reply_ns_total;
-	double mean, keep;
 
-	if (!n)
-		return;
+	be->recent_n = be->recent_n * RECENT_KEEP + (load->replies_total - be->replies);
+	be->recent_ns = be->recent_ns * RECENT_KEEP + (load->reply_ns_total - be->reply_ns_total);
 	be->replies = load->replies_total;
 	be->reply_ns_total = load->reply_ns_total;
-	mean = (double)ns / n;
-	keep = be->reply_ewma_ns > 0 ? pow(1 - EWMA_SHARE, n) : 0;
-	be->reply_ewma_ns = be->reply_ewma_ns * keep + mean * (1 - keep);
 }
 
 /* Mean over the backends of one service that are known; 0 when none is. */
@@ -273,15 +274,16 @@ static double service_mean(const struct control *ctl, int service)
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &ctl->config->pool->backends[id];
 
-		if (be->used && be->service == service && ctl->be[id].reply_ewma_ns > 0) {
-			sum += ctl->be[id].reply_ewma_ns;
+		if (be->used && be->service == service && ctl->be[id].recent_n >= 1) {
+			sum += ctl->be[id].recent_ns / ctl->be[id].recent_n;
 			n++;
 		}
 	}
 	return n ? sum / n : 0;
 }
 
-/* A backend that nobody hears of drifts towards the mean, so that a slow past does not keep it empty for ever. */
+/* A backend of which little was heard lately counts for the rest as one of the others: a newcomer begins as their
+ * mean, and a slow past does not keep one empty for ever. */
 static void refresh_reply_times(struct control *ctl)
 {
 	const struct pool *pool = ctl->config->pool;
@@ -294,20 +296,16 @@ static void refresh_reply_times(struct control *ctl)
 		mean[i] = pool->services[i].used ? service_mean(ctl, i) : 0;
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &pool->backends[id];
-		struct control_backend *cb = &ctl->be[id];
+		const struct control_backend *cb = &ctl->be[id];
 		__u64 before = ctl->extra[id].reply_ns;
+		double others = be->used ? mean[be->service] : 0;
 
-		if (!be->used)
+		if (!be->used || others <= 0) /* without a daemon, or a word, the last figure stays */
 			continue;
-		if (cb->reply_ewma_ns <= 0)
-			ctl->extra[id].reply_ns = mean[be->service];
-		else if (sync_load(ctl->sync, id)->inflight == 0)
-			cb->reply_ewma_ns += (mean[be->service] - cb->reply_ewma_ns) * DECAY_A_TICK;
-		if (cb->reply_ewma_ns > 0)
-			ctl->extra[id].reply_ns = cb->reply_ewma_ns;
+		ctl->extra[id].reply_ns = (cb->recent_ns + others * RECENT_PRIOR) / (cb->recent_n + RECENT_PRIOR);
 		/* one that says 421 at once is quick, but not at scanning mail */
-		if (be->health == HEALTH_BUSY && ctl->extra[id].reply_ns < mean[be->service])
-			ctl->extra[id].reply_ns = mean[be->service];
+		if (be->health == HEALTH_BUSY && ctl->extra[id].reply_ns < others)
+			ctl->extra[id].reply_ns = others;
 		if (ctl->extra[id].reply_ns != before)
 			sync_touch(ctl->sync, pool, id, ctl->extra);
 	}

@@ -50,7 +50,7 @@ static const struct family {
 	  "New connections that found the backend at its cap.", get_refused },
 	{ "mailxdp_backend_resets_total", "counter", "Sessions ended by the balancer.", get_resets },
 	{ "mailxdp_backend_at_risk_total", "counter",
-	  "Sessions ended by the balancer while a reply was owed: the mail may be sent twice.",
+	  "Sessions that ended, by whomever, while a reply was owed: their mails may come twice.",
 	  get_at_risk },
 };
 

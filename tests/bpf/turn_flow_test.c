@@ -206,6 +206,7 @@ static void the_server_may_close_or_abort(void **state)
 		handshake(f, LB_MODE_NAT);
 		server_says("RST", f, RST | ACK, 5001, 1001, 0, LB_TX_REPLY);
 		assert_int_equal(state_of(f, LB_MODE_NAT), LB_FLOW_ABORTED);
+		assert_int_equal(load_of(f, LB_MODE_NAT, 0)->at_risk_total, 0); /* nothing had been sent */
 		expect_load(f, LB_MODE_NAT, 0, 0, 1);
 	}
 }
@@ -325,6 +326,94 @@ static void passive_detection_has_its_numbers(void **state)
 	}
 }
 
+/* A killed mail server's kernel ends its sessions: with FIN, or with RST where it had not read all. A mail whose reply was
+ * owed may come again; one whose reply is on the way, or was not sent yet, will not. */
+static void a_server_that_hangs_up_in_debt_is_counted(void **state)
+{
+	static const struct {
+		const char *name;
+		__u8 flags;
+		bool words, reply, owes;
+	} cases[] = {
+		{ "FIN while a reply is owed", ACK | FIN, true, false, true },
+		{ "RST while a reply is owed", ACK | RST, true, false, true },
+		{ "FIN behind the reply", ACK | FIN, true, true, false },
+		{ "RST behind the reply", ACK | RST, true, true, false },
+		{ "FIN in the client's turn", ACK | FIN, false, false, false },
+		{ "RST in the client's turn", ACK | RST, false, false, false },
+	};
+
+	(void)state;
+	for (int f = V4; f <= V6; f++) {
+		for (size_t i = 0; i < COUNT(cases); i++) {
+			const struct lb_load *load = load_of(f, LB_MODE_NAT, 0);
+			__u32 next = cases[i].reply ? 5061 : 5041;
+
+			world_reset();
+			handshake(f, LB_MODE_NAT);
+			client_says("ACK of the greeting", f, LB_MODE_NAT, ACK, 1001, 5041, 0, LB_TX_REQUEST);
+			if (cases[i].words)
+				client_says("the dot", f, LB_MODE_NAT, ACK, 1001, 5041, 20, LB_TX_REQUEST);
+			if (cases[i].reply)
+				server_says("250", f, ACK, 5041, 1021, 20, LB_TX_REPLY);
+			server_says(cases[i].name, f, cases[i].flags, next, 1021, 0, LB_TX_REPLY);
+			if (load->at_risk_total != cases[i].owes)
+				fail_msg("%s: %llu at risk", cases[i].name, load->at_risk_total);
+			if (cases[i].flags & FIN)
+				client_says("ACK of the FIN", f, LB_MODE_NAT, ACK, 1021, next + 1, 0, LB_TX_REQUEST);
+			expect_load(f, LB_MODE_NAT, 0, 0, 1);
+			/* behind a RST nobody acknowledges the reply */
+			assert_int_equal(load->replies_total, 1 + (cases[i].reply && cases[i].flags & FIN));
+		}
+	}
+}
+
+static int note_doubt(void *ctx, void *data, size_t len)
+{
+	const struct lb_doubt *doubt = data;
+
+	assert_true(len >= sizeof(*doubt));
+	assert_int_equal(doubt->kind, LB_EVENT_DOUBT);
+	*(__u32 *)ctx = *(__u32 *)ctx << 8 | doubt->backend;
+	return 0;
+}
+
+/* One number: the backends of which lbd was told, a byte each. */
+static __u32 doubted(void)
+{
+	__u32 ids = 0;
+
+	world_drain(note_doubt, &ids);
+	return ids;
+}
+
+static void lbd_is_told_of_a_doubt_once_in_a_while(void **state)
+{
+	(void)state;
+	EACH_KIND(family, mode) {
+		struct lb_load *load = load_of(family, mode, 0);
+		__u32 id = id_of(family, mode, 0);
+
+		world_reset();
+		client_says("SYN", family, mode, SYN, CLIENT_ISN, 0, 0, LB_TX_SYN);
+		assert_int_equal(doubted(), 0);
+		client_says("SYN again", family, mode, SYN, CLIENT_ISN, 0, 0, LB_TX_SYN);
+		assert_int_equal(doubted(), id);
+		client_says("and again", family, mode, SYN, CLIENT_ISN, 0, 0, LB_TX_SYN);
+		assert_int_equal(doubted(), 0);
+		load->doubt_ns = 0;
+		if (mode == LB_MODE_NAT) {
+			server_says("RST", family, RST | ACK, 0, CLIENT_ISN + 1, 0, LB_TX_REPLY);
+			assert_int_equal(doubted(), id);
+		}
+		world_reset();
+		handshake(family, mode);
+		for (int i = 0; i < 4; i++)
+			client_says("EHLO", family, mode, ACK, 1001, 5041, 20, LB_TX_REQUEST);
+		assert_int_equal(doubted(), id);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +431,8 @@ int main(void)
 		cmocka_unit_test_setup(a_clock_that_was_read_later_elsewhere_is_no_wait, world_setup),
 		cmocka_unit_test_setup(repeated_words_count_against_a_silent_backend, world_setup),
 		cmocka_unit_test_setup(passive_detection_has_its_numbers, world_setup),
+		cmocka_unit_test_setup(a_server_that_hangs_up_in_debt_is_counted, world_setup),
+		cmocka_unit_test_setup(lbd_is_told_of_a_doubt_once_in_a_while, world_setup),
 	};
 
 	world_open(BIG_TABLE);

@@ -676,6 +676,51 @@ static void a_check_now_shows_the_dialogue(void **state)
 	assert_int_equal(told.n, 2);
 }
 
+static void a_probe_asks_only_whether_anybody_is_there(void **state)
+{
+	const struct behaviour b = { .kind = CHECK_RCPT, .script = polite };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	struct check_target t;
+	struct smtp_server s;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), waiting[2];
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	begin(&b, &s, &t);
+	assert_int_equal(checks_probe(checks, 1, 5000, on_told, &told), -ENOENT);
+	assert_int_equal(checks_set(checks, 1, &t, HEALTH_DOWN, false), 0);
+	assert_int_equal(checks_probe(checks, 1, 5000, on_told, &told), 0);
+	RUN_UNTIL(told.n == 1);
+	assert_int_equal(told.result, CHECK_OK);
+	assert_string_equal(told.text, "smtp: connected (greeting)");
+	smtp_server_join(&s);
+	assert_true(s.quit); /* it takes leave all the same */
+	assert_null(strstr(s.heard, "MAIL"));
+	assert_int_equal(checks_probe(checks, 1, 5000, on_told, &told), 0);
+	RUN_UNTIL(told.n == 2);
+	assert_int_equal(told.result, CHECK_REFUSED);
+	/* a queue without room: a SYN is not answered */
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	for (int i = 0; i < 2; i++) {
+		waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(waiting[i], (struct sockaddr *)&at, sizeof(at));
+	}
+	t.port = ntohs(at.sin_port);
+	assert_int_equal(checks_set(checks, 1, &t, HEALTH_DOWN, false), 0);
+	assert_int_equal(checks_probe(checks, 1, 50, on_told, &told), 0);
+	RUN_UNTIL(told.n == 3);
+	assert_int_equal(told.result, CHECK_UNREACHABLE);
+	assert_string_equal(told.text, "smtp: no connection in 50ms (connect)");
+	checks_remove(checks, 1);
+	close(waiting[0]);
+	close(waiting[1]);
+	close(listener);
+	assert_int_equal(verdict.n, 0);
+}
+
 static void killing_the_process_changes_no_state(void **state)
 {
 	const struct behaviour b = { .kind = CHECK_GREETING, .script = silent };
@@ -765,6 +810,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_header_of_a_proxy_comes_first),
 		cmocka_unit_test(a_source_address_can_be_chosen),
 		cmocka_unit_test(a_check_now_shows_the_dialogue),
+		cmocka_unit_test(a_probe_asks_only_whether_anybody_is_there),
 		cmocka_unit_test(killing_the_process_changes_no_state),
 		cmocka_unit_test(a_process_that_hangs_is_replaced),
 	};
