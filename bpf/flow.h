@@ -178,10 +178,11 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 		flow_end(flow, LB_FLOW_CLOSING);
 }
 
-/* It was ended while the mail server owed a reply: what it had taken will come again. Not before the greeting. */
+/* It was ended while the mail server owed a reply: what that has taken may come again. Nothing was taken before the
+ * greeting, and a client that has closed has given up by itself. */
 static __always_inline bool flow_is_at_risk(const struct lb_flow *flow, __u32 state)
 {
-	return state == LB_FLOW_SERVER && !(flow->marks & LB_MARK_FRESH);
+	return state == LB_FLOW_SERVER && !(flow->marks & (LB_MARK_FRESH | LB_MARK_CLIENT_FIN));
 }
 
 /* The mail server ends a session, and may owe a reply in it, which will never come. */

@@ -67,7 +67,7 @@ static json_t *show_check(const struct backend_report *r, __u64 now_ns)
 static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 {
 	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+		"{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
 		" s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b, s:o}",
 		"name", r->be->name,
 		"service", r->svc->name,
@@ -80,6 +80,7 @@ static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 		"inflight", (json_int_t)r->inflight,
 		"sessions_total", (json_int_t)r->sessions_total,
 		"replies_total", (json_int_t)r->replies_total,
+		"reply_us_total", (json_int_t)r->reply_us_total,
 		"bytes_in", (json_int_t)r->bytes_in,
 		"bytes_out", (json_int_t)r->bytes_out,
 		"packets_in", (json_int_t)r->packets_in,

@@ -57,7 +57,7 @@ struct backend_report {
 	const struct backend *be;	/* valid until the next call that changes anything */
 	const struct service *svc;
 	enum backend_state state;
-	__u64 conns, inflight, sessions_total, replies_total, refused_total, resets_total, at_risk_total;
+	__u64 conns, inflight, sessions_total, replies_total, reply_us_total, refused_total, resets_total, at_risk_total;
 	__u64 packets_in, bytes_in, packets_out, bytes_out;
 	__u32 weight_now;		/* with slow start */
 	__s64 reply_p50_ms, reply_p99_ms, banner_p99_ms, longest_p99_ms;	/* -1: nothing seen; upper edge of the bucket */

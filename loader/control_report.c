@@ -39,6 +39,7 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.inflight = f.load.inflight,
 		.sessions_total = f.load.sessions_total,
 		.replies_total = f.load.replies_total,
+		.reply_us_total = f.load.reply_ns_total / 1000,
 		.refused_total = f.load.refused_total,
 		.resets_total = f.load.resets_total,
 		.at_risk_total = f.load.at_risk_total,

@@ -334,13 +334,15 @@ static void a_server_that_hangs_up_in_debt_is_counted(void **state)
 		const char *name;
 		__u8 flags;
 		bool words, reply, owes;
+		bool gone; /* the client has closed before */
 	} cases[] = {
-		{ "FIN while a reply is owed", ACK | FIN, true, false, true },
-		{ "RST while a reply is owed", ACK | RST, true, false, true },
-		{ "FIN behind the reply", ACK | FIN, true, true, false },
-		{ "RST behind the reply", ACK | RST, true, true, false },
-		{ "FIN in the client's turn", ACK | FIN, false, false, false },
-		{ "RST in the client's turn", ACK | RST, false, false, false },
+		{ "FIN while a reply is owed", ACK | FIN, true, false, true, false },
+		{ "RST while a reply is owed", ACK | RST, true, false, true, false },
+		{ "FIN to a client that is gone", ACK | FIN, true, false, false, true },
+		{ "FIN behind the reply", ACK | FIN, true, true, false, false },
+		{ "RST behind the reply", ACK | RST, true, true, false, false },
+		{ "FIN in the client's turn", ACK | FIN, false, false, false, false },
+		{ "RST in the client's turn", ACK | RST, false, false, false, false },
 	};
 
 	(void)state;
@@ -353,7 +355,8 @@ static void a_server_that_hangs_up_in_debt_is_counted(void **state)
 			handshake(f, LB_MODE_NAT);
 			client_says("ACK of the greeting", f, LB_MODE_NAT, ACK, 1001, 5041, 0, LB_TX_REQUEST);
 			if (cases[i].words)
-				client_says("the dot", f, LB_MODE_NAT, ACK, 1001, 5041, 20, LB_TX_REQUEST);
+				client_says("the dot", f, LB_MODE_NAT, cases[i].gone ? ACK | FIN : ACK, 1001, 5041, 20,
+					    LB_TX_REQUEST);
 			if (cases[i].reply)
 				server_says("250", f, ACK, 5041, 1021, 20, LB_TX_REPLY);
 			server_says(cases[i].name, f, cases[i].flags, next, 1021, 0, LB_TX_REPLY);

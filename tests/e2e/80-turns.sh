@@ -1,16 +1,29 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The balancer infers replies from TCP alone. Here it is held against clients that count what they were really told: in
-# clear, with lost packets, after STARTTLS and inside TLS, where nobody but the two ends can read a word.
+# clear, pipelined, with lost packets, after STARTTLS and inside TLS, where nobody but the two ends can read a word; and
+# that time how long they waited.
 . "$(dirname "$0")/../harness/lab.sh"
 
 SESSIONS=${SESSIONS:-$(long 300 3000)}
 MESSAGES=5
 LOSS=2	# per cent
+SCAN=0.01 # seconds, mean
+TIME_ERROR_US=2000
 
 replies() # that the balancer has inferred
 {
 	list_json '[.backends[].replies_total] | add'
+}
+
+waited() # us, as the balancer has inferred
+{
+	list_json '[.backends[].reply_us_total] | add'
+}
+
+sum_of() # FIELD of what the clients say
+{
+	jq -s "[.[].$1] | add" "$LAB_DIR"/run/talk*.json
 }
 
 inflight_is() # N
@@ -34,30 +47,53 @@ error_at_most() # INFERRED TRUE HUNDREDTHS of a per cent
 	[ "$2" -gt 0 ] && [ $((${off#-} * 10000)) -le $(($2 * $3)) ]
 }
 
-# talk WHAT FAMILY HUNDREDTHS [talk_tool ARGS]: clients in every client name space; their truth against our guess.
+# talk WHAT FAMILY HUNDREDTHS [talk_tool ARGS]: clients in every client name space; their truth against our guess. One
+# turn is what is said at once, its reply the first that comes; a TLS handshake is one too.
 talk()
 {
-	local what=$1 family=$2 allowed=$3 vip=$VIP4 before i pids=() truth=0 taken=0 hands=0 failed=0 after
+	local what=$1 family=$2 allowed=$3 vip=$VIP4 replies waited i pids=() turns failed=0 first all
 	shift 3
 	[ "$family" = 4 ] || vip=$VIP6
-	before=$(replies)
+	replies=$(replies) waited=$(waited)
 	for ((i = 1; i <= LAB_CLIENTS; i++)); do
 		in_ns "c$i" timeout 100 "$TOOLS/talk_tool" --addr "$vip" --sessions $((SESSIONS / LAB_CLIENTS)) --parallel 10 \
-			--messages "$MESSAGES" --from "c$i" "$@" >"$LAB_DIR/run/talk$i.json" 2>>"$LAB_DIR/log/talk.log" &
+			--messages "$MESSAGES" --from "c$i" --tell "$@" >"$LAB_DIR/run/talk$i.json" 2>"$LAB_DIR/log/talk-$i.log" &
 		pids+=($!)
 	done
 	for i in "${pids[@]}"; do
 		wait "$i" || failed=$((failed + 1))
 	done
-	read -r truth hands taken < <(jq -rs '"\([.[].replies] | add) \([.[].handshakes] | add) \([.[].taken] | add)"' \
-		"$LAB_DIR"/run/talk*.json)
-	is "$what: $taken messages, none fails" "$failed" 0
+	is "$what: $(sum_of taken) messages, none fails" "$failed" 0
 	check "$what: nothing stays in flight" wait_for 10 over
-	after=$(replies)
-	# The client's half of a handshake is answered by the server's, which is no SMTP reply, but is a turn.
-	truth=$((truth + hands))
-	check "$what: $((after - before)) replies inferred, $truth true, error $(error_of $((after - before)) "$truth")" \
-		error_at_most $((after - before)) "$truth" "$allowed"
+	replies=$(($(replies) - replies)) waited=$(($(waited) - waited))
+	turns=$(sum_of turns) first=$(sum_of first_us) all=$(sum_of all_us)
+	check "$what: $replies replies inferred in $turns turns ($(sum_of replies) replies), error $(error_of "$replies" "$turns")" \
+		error_at_most "$replies" "$turns" "$allowed"
+	MEAN_ERROR=$(((waited - first) / turns))
+	note "$what: mean wait inferred $((waited / turns)) us, true $((first / turns)) us ($((all / turns)) us for all replies of a turn)"
+}
+
+# The same of the waiting times: what the clients add until they have read it is in the error.
+timed() # WHAT
+{
+	check "$1: the mean wait is inferred to $MEAN_ERROR us" test "${MEAN_ERROR#-}" -le "$TIME_ERROR_US"
+}
+
+# The longest wait of each session, the end of data, ours against the client's own; in ms.
+longest() # WHAT
+{
+	local errors
+	lbctl flows --json | jq -r '.flows[] | "\(.client) \(.client_port) \(.longest_ms)"' >"$LAB_DIR/run/flows"
+	errors=$(for ((i = 1; i <= LAB_CLIENTS; i++)); do
+		awk -v client="$(client_addr "$i")" '/^session/ { print client, $2, $3 }' "$LAB_DIR/log/talk-$i.log"
+	done | awk 'NR == FNR { ours[$1 " " $2] = $3; next }
+		($1 " " $2) in ours { off = ours[$1 " " $2] + 0.5 - $3 / 1000; print off < 0 ? -off : off }' \
+		"$LAB_DIR/run/flows" - | sort -g)
+	N=$(wc -l <<<"$errors")
+	ERROR_P50=$(sed -n "$((N / 2))p" <<<"$errors") ERROR_P99=$(sed -n "$((N * 99 / 100))p" <<<"$errors")
+	check "$1: all sessions are there" test "$N" -eq "$((SESSIONS / LAB_CLIENTS * LAB_CLIENTS))"
+	check "$1: longest wait of $N sessions, inferred with an error of $ERROR_P50 ms at p50, $ERROR_P99 at p99" \
+		awk -v ms="$ERROR_P50" -v us="$TIME_ERROR_US" 'BEGIN { exit ms * 1000 > us }'
 }
 
 # Sessions that are held say how often they were answered, banner included.
@@ -131,11 +167,14 @@ need_lbd
 lab_up two 3 3
 sinks_start
 lb_setup nat
+lbctl service add clear --vip "$VIP4" --port 2525 --mode nat >/dev/null
 lbctl service add tls --vip "$VIP4,$VIP6" --port 465 --mode nat >/dev/null
 lbctl service add starttls --vip "$VIP4,$VIP6" --port 587 --mode nat >/dev/null
 for ((n = 1; n <= LAB_SERVERS; n++)); do
-	SPAWN_LOG=tls-m$n spawn "m$n" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --serve --port 465 --tls implicit
-	SPAWN_LOG=starttls-m$n spawn "m$n" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --serve --port 587 --tls starttls
+	SPAWN_LOG=clear-m$n spawn "m$n" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --serve --port 2525 --scan "$SCAN"
+	SPAWN_LOG=tls-m$n spawn "m$n" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --serve --port 465 --tls implicit --scan "$SCAN"
+	SPAWN_LOG=starttls-m$n spawn "m$n" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --serve --port 587 --tls starttls --scan "$SCAN"
+	lbctl add "clear$n" "$(server_addr "$n")" --service clear >/dev/null
 	lbctl add "tls$n" "$(server_addr "$n")" --service tls >/dev/null
 	lbctl add "tls$n-v6" "$(server_addr "$n" 6)" --service tls >/dev/null
 	lbctl add "starttls$n" "$(server_addr "$n")" --service starttls >/dev/null
@@ -146,8 +185,17 @@ hold
 source_sessions
 talk "in clear, IPv4" 4 100
 talk "in clear, IPv6" 6 100
+talk "scanned" 4 100 --port 2525
+timed "scanned"
+longest "scanned"
+talk "pipelined" 4 100 --port 2525 --pipeline
+timed "pipelined"
+# no check of the time: whoever has nothing more to say acknowledges up to 40 ms late
+talk "scanned, silent after each message" 4 100 --port 2525 --pause 0.1
 talk "after STARTTLS" 4 100 --port 587 --tls starttls
+timed "after STARTTLS"
 talk "inside TLS" 4 100 --port 465 --tls implicit
+timed "inside TLS"
 talk "inside TLS, IPv6" 6 100 --port 465 --tls implicit
 if loss_start; then
 	SESSIONS=$((SESSIONS / 3))

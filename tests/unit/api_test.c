@@ -232,13 +232,13 @@ static void every_class_of_error_has_its_status(void **state)
 static void backends_show_every_field(void **state)
 {
 	static const char *const numbers[] = {
-		"weight", "weight_now", "max_conns", "conns", "inflight", "sessions_total", "replies_total",
+		"weight", "weight_now", "max_conns", "conns", "inflight", "sessions_total", "replies_total", "reply_us_total",
 		"bytes_in", "bytes_out", "packets_in", "packets_out", "refused_total", "resets_total",
 		"at_risk_total", "reply_p50_ms", "reply_p99_ms", "longest_p99_ms", "since_s", "longest_wait_ms",
 		"drain_owing",
 	};
 	static const json_int_t values[] = {
-		100, 50, 200, 11, 21, 1LL << 40, 30, 80, 100, 70, 90, 40, 50, 60, 16, 1024, 4096, 77, 12345, 1,
+		100, 50, 200, 11, 21, 1LL << 40, 30, 45000, 80, 100, 70, 90, 40, 50, 60, 16, 1024, 4096, 77, 12345, 1,
 	};
 	const json_t *list, *be, *check;
 	json_t *doc;

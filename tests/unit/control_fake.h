@@ -235,7 +235,7 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 	*out = (struct backend_report){
 		.be = be, .svc = &fake.pool.services[0], .state = backend_state(be),
 		.conns = !fake.count_down ? 10 + id : fake.conns > 0 ? fake.conns-- : 0,
-		.inflight = 20 + id, .sessions_total = 1ULL << 40, .replies_total = 30,
+		.inflight = 20 + id, .sessions_total = 1ULL << 40, .replies_total = 30, .reply_us_total = 45000,
 		.refused_total = 40, .resets_total = 50, .at_risk_total = 60,
 		.packets_in = 70, .bytes_in = 80, .packets_out = 90, .bytes_out = 100,
 		.weight_now = be->weight / 2,
