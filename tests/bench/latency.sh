@@ -36,7 +36,7 @@ measure() # CONTENDER ROUND LOAD [TOOL ARGS]: the tool's JSON to LINE
 for ((round = 1; round <= ROUNDS; round++)); do
 	for peer in "${contenders[@]}"; do
 		if ! peer_available "$peer"; then
-			[ "$round" != 1 ] || skip_one "$peer" "$WHY"
+			[ "$round" != 1 ] || contender_skip "$peer" "$WHY"
 			continue
 		fi
 		peer_wires "$peer" 1 1

@@ -171,12 +171,14 @@ run_drains() # CONTENDER
 }
 
 mkdir -p "$BENCH_OUT/mail"
+RESULTS=$BENCH_OUT/mail/skipped.jsonl
+: >"$RESULTS"
 jq -n --arg seconds "$SECONDS_OF_LOAD" --arg rate "$RATE" --arg seed "$SEED" --arg slots "$SLOTS" --arg work "$WORK_MS" \
 	--arg deadline "$DRAIN_DEADLINE" '{seconds: $seconds, sessions_per_second: $rate, seed: $seed, slots: $slots,
 	work_ms: $work, slow: [1, 1, 3], drain_deadline_s: $deadline}' >"$BENCH_OUT/mail/setting.json"
 for contender in "${contenders[@]}"; do
 	if ! peer_available "$(peer_of "$contender")"; then
-		skip_one "$contender" "$WHY"
+		contender_skip "$contender" "$WHY"
 		continue
 	fi
 	HAPROXY_SOCKET=

@@ -84,7 +84,7 @@ mkdir -p "$BENCH_OUT"
 for ((round = 1; round <= ROUNDS; round++)); do
 	for peer in "${contenders[@]}"; do
 		if ! peer_available "$peer"; then
-			[ "$round" != 1 ] || skip_one "$peer" "$WHY"
+			[ "$round" != 1 ] || contender_skip "$peer" "$WHY"
 			continue
 		fi
 		wires
