@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The contenders: mailxdp and what else an administrator could put in its place, each in the same lab, fresh
-# every time. Sourced after harness/lab.sh. Configurations are what their manuals suggest for plain TCP and are
+# every time. Sourced by contest.sh, after the lab. Configurations are what their manuals suggest for plain TCP and are
 # kept next to the results.
 #
 #   mailxdp-nat mailxdp-dsr   this program
@@ -15,9 +15,18 @@
 
 BENCH_OUT=${BENCH_OUT:-$BUILD/bench}
 BENCH_BIN=$BUILD/bench
-RESULTS=	# one object of JSON a line, for report.py
 # shellcheck disable=SC2034 # for those who source this
 TARGET=		# what clients connect to
+
+# Who a contender is: a peer, or one of its ways to work, by name.
+peer_of() # CONTENDER
+{
+	case $1 in
+	round-robin | maglev | least-conn | least-inflight | random | drain-mailxdp) echo mailxdp-nat ;;
+	drain-haproxy) echo haproxy ;;
+	*) echo "$1" ;;
+	esac
+}
 
 # Is there a balancer of this kind on this machine? The reason goes to WHY.
 peer_available() # PEER
@@ -33,13 +42,6 @@ peer_available() # PEER
 		;;
 	esac
 	[ -z "$WHY" ]
-}
-
-# Left out, and the report says why: a line of its own kind among the results.
-contender_skip() # CONTENDER REASON
-{
-	jq -cn --arg peer "$1" --arg why "$2" '{peer: $peer, skipped: $why}' >>"$RESULTS"
-	skip_one "$1" "$2"
 }
 
 peer_wires() # PEER CLIENTS SERVERS
