@@ -8,27 +8,18 @@
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "../../loader/maglev.h"
+#include "tool.h"
 
 #define FLAG_SYN 0x02
 #define FLAG_ACK 0x10
 #define FRAME_LEN (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "control_bench: %s: %s\n", what, strerror(err));
-	exit(1);
-}
 
 static double ms_now(void)
 {
@@ -62,7 +53,7 @@ static void tables(void)
 			double start = ms_now();
 
 			if (maglev_fill(members, sizes[s], slots))
-				die("maglev_fill", EINVAL);
+				die("maglev_fill refuses %zu members", sizes[s]);
 			took[i] = ms_now() - start;
 		}
 		qsort(took, 21, sizeof(*took), compare_doubles);
@@ -108,7 +99,7 @@ static int send_frame(const struct flow *flow, int reply, __u8 flags, __u32 seq,
 	tcp->doff = 5;
 	((__u8 *)tcp)[13] = flags;
 	if (bpf_prog_test_run_opts(prog_fd, &opts))
-		die("TEST_RUN", errno);
+		die("TEST_RUN: %m");
 	return opts.retval;
 }
 
@@ -121,13 +112,17 @@ static void fill(const char *id, const char *ifname, const char *vip, const char
 
 	prog_fd = bpf_prog_get_fd_by_id(strtoul(id, NULL, 10));
 	ifindex = if_nametoindex(ifname);
-	if (prog_fd < 0 || !ifindex || inet_pton(AF_INET, vip, &flow.vip) != 1)
-		die("program, interface or address", errno ? errno : EINVAL);
+	if (prog_fd < 0)
+		die("program %s: %m", id);
+	if (!ifindex)
+		die("interface %s: %m", ifname);
+	if (inet_pton(AF_INET, vip, &flow.vip) != 1)
+		die("\"%s\" is no IPv4 address", vip);
 	for (__u32 i = 0; i < n; i++) {
 		flow.client = htonl(0x64400000 + (i >> 3));
 		flow.port = htons(2048 + (i & 7) * 4001);
 		if (send_frame(&flow, 0, FLAG_SYN, 1000, 0, out) == XDP_PASS)
-			die("a SYN was passed up: is the service there?", EINVAL);
+			die("a SYN was passed up: is the service there?");
 		memcpy(&flow.backend, out + 30, 4);
 		send_frame(&flow, 1, FLAG_SYN | FLAG_ACK, 5000, 1001, out);
 		send_frame(&flow, 0, FLAG_ACK, 1001, 5001, out);

@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -22,10 +21,6 @@
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,6 +29,7 @@
 
 #include "../../bpf/csum.h"
 #include "redirect.h"
+#include "tool.h"
 #include "bench/redirect.skel.h"
 
 #define FLAG_SYN 0x02
@@ -41,12 +37,6 @@
 #define BATCH	 64	/* frames that go out together: what a NIC's poll brings */
 
 static struct redirect_bpf *skel;
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "pps_tool: %s: %s\n", what, strerror(err));
-	exit(1);
-}
 
 static void enter(const char *netns)
 {
@@ -56,7 +46,7 @@ static void enter(const char *netns)
 	snprintf(path, sizeof(path), "/run/netns/%s", netns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWNET) == -1)
-		die(path, errno);
+		die("%s: %m", path);
 	close(fd);
 }
 
@@ -69,7 +59,7 @@ static void mac_read(const char *netns, const char *ifname, __u8 *mac)
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &req) == -1)
-		die(ifname, errno);
+		die("%s: %m", ifname);
 	close(fd);
 	memcpy(mac, req.ifr_hwaddr.sa_data, 6);
 }
@@ -81,7 +71,7 @@ static void attach_count(const char *netns, const char *ifname)
 	enter(netns);
 	ret = bpf_xdp_attach(if_nametoindex(ifname), bpf_program__fd(skel->progs.count), XDP_FLAGS_DRV_MODE, NULL);
 	if (ret)
-		die(ifname, -ret);
+		die("%s: %s", ifname, strerror(-ret));
 }
 
 /* The sum of 16-bit words, folded. */
@@ -124,7 +114,7 @@ static void feed_set(const struct end *end, __u8 flags, __u32 seq, __u32 ack, __
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_TCP;
 	if (inet_pton(AF_INET, end->src, &ip->saddr) != 1 || inet_pton(AF_INET, end->dst, &ip->daddr) != 1)
-		die(end->src, EINVAL);
+		die("%s: no address", end->src);
 	ip->check = ~sum_of(ip, 20);
 	*(end->reply ? &tcp->source : &tcp->dest) = htons(25);
 	tcp->seq = htonl(seq);
@@ -155,7 +145,7 @@ static void inject(__u32 n)
 	int ret = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.inject), &opts);
 
 	if (ret)
-		die("TEST_RUN with live frames", -ret);
+		die("TEST_RUN with live frames: %s", strerror(-ret));
 }
 
 static __u64 count_read(void)
@@ -165,7 +155,7 @@ static __u64 count_read(void)
 	__u32 zero = 0;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.counted), &zero, each))
-		die("counter", errno);
+		die("counter: %m");
 	for (int i = 0; i < cpus; i++)
 		sum += each[i];
 	return sum;
@@ -198,12 +188,12 @@ int main(int argc, char **argv)
 	CPU_ZERO(&set);
 	CPU_SET(atoi(argv[9]), &set);
 	if (!flows || flows & (flows - 1) || flows > 32768 || sched_setaffinity(0, sizeof(set), &set) == -1)
-		die("FLOWS is a power of two, CPU exists", EINVAL);
+		die("FLOWS is a power of two up to 32768, CPU exists");
 	if (setpriority(PRIO_PROCESS, 0, -20) == -1)
-		die("priority", errno);
+		die("priority: %m");
 	skel = redirect_bpf__open_and_load();
 	if (!skel)
-		die("cannot load", errno);
+		die("cannot load: %m");
 	client = (struct end) { .netns = argv[1], .src = argv[4], .dst = argv[5] };
 	server = (struct end) { .netns = argv[2], .src = argv[6], .dst = argv[4], .reply = true };
 	mac_read(argv[1], "eth0", client.mac);
