@@ -15,10 +15,12 @@
 #include <time.h>
 
 #include "../../loader/maglev.h"
+#include "spread.h"
 #include "tool.h"
 
 #define FLAG_SYN 0x02
 #define FLAG_ACK 0x10
+#define TABLE_ROUNDS 21
 #define FRAME_LEN (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
 static double ms_now(void)
@@ -29,19 +31,13 @@ static double ms_now(void)
 	return ts.tv_sec * 1e3 + ts.tv_nsec * 1e-6;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void tables(void)
 {
 	static const size_t sizes[] = { 3, 100, 1000 };
 	static __u16 slots[LB_TABLE_SLOTS];
 	static struct maglev_member members[1000];
-	double took[21];
+	double took[TABLE_ROUNDS];
+	struct spread spread;
 
 	for (size_t i = 0; i < 1000; i++) {
 		struct lb_addr addr = { .bytes = { [10] = 0xff, [11] = 0xff, [12] = 10, [13] = 1, [14] = i >> 8, [15] = i & 255 } };
@@ -49,16 +45,16 @@ static void tables(void)
 		members[i] = (struct maglev_member) { .id = i + 1, .weight = 16, .key = maglev_key(&addr) };
 	}
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-		for (int i = 0; i < 21; i++) {
+		for (int i = 0; i < TABLE_ROUNDS; i++) {
 			double start = ms_now();
 
 			if (maglev_fill(members, sizes[s], slots))
 				die("maglev_fill refuses %zu members", sizes[s]);
 			took[i] = ms_now() - start;
 		}
-		qsort(took, 21, sizeof(*took), compare_doubles);
-		printf("{\"what\": \"table\", \"backends\": %zu, \"ms\": %.3f, \"low\": %.3f, \"high\": %.3f}\n", sizes[s], took[10],
-		       took[2], took[18]);
+		spread = spread_of(took, TABLE_ROUNDS);
+		printf("{\"what\": \"table\", \"backends\": %zu, \"ms\": %.3f, \"low\": %.3f, \"high\": %.3f}\n", sizes[s],
+		       spread.mid, spread.low, spread.high);
 	}
 }
 
