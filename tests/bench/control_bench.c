@@ -6,20 +6,15 @@
  * Usage: control_bench tables
  *        control_bench fill PROGRAM_ID INTERFACE VIP FLOWS	(in the balancer's name space)
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <time.h>
 
 #include "../../loader/maglev.h"
+#include "headers.h"
 #include "spread.h"
 #include "tool.h"
 
-#define FLAG_SYN 0x02
-#define FLAG_ACK 0x10
 #define TABLE_ROUNDS 21
 #define FRAME_LEN (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
@@ -73,19 +68,13 @@ static int send_frame(const struct flow *flow, int reply, __u8 flags, __u32 seq,
 	__u8 frame[FRAME_LEN] = {};
 	struct xdp_md md = { .data_end = FRAME_LEN, .ingress_ifindex = ifindex };
 	struct ethhdr *eth = (void *)frame;
-	struct iphdr *ip = (void *)(eth + 1);
+	struct iphdr *ip = ipv4_header(eth, sizeof(struct tcphdr));
 	struct tcphdr *tcp = (void *)(ip + 1);
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = FRAME_LEN, .data_out = out,
 		    .data_size_out = FRAME_LEN, .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = 1);
 
 	eth->h_dest[0] = eth->h_source[0] = 2;
 	eth->h_source[5] = reply ? 9 : 1;
-	eth->h_proto = htons(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->tot_len = htons(40);
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_TCP;
 	ip->saddr = reply ? flow->backend : flow->client;
 	ip->daddr = reply ? flow->client : flow->vip;
 	tcp->source = reply ? htons(25) : flow->port;

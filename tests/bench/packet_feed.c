@@ -3,14 +3,10 @@
  * Builds frames byte by byte, hands them to the wrapper, and reads the clock before and after. Has no idea what the program
  * under test ought to do with them.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <time.h>
@@ -84,14 +80,8 @@ void frame_build(bool v6, const struct packet *pkt, struct frame *out)
 		tcp = (void *)(ip + 1);
 		out->len = sizeof(*eth) + sizeof(*ip) + tcp_len;
 	} else {
-		struct iphdr *ip = (void *)(eth + 1);
+		struct iphdr *ip = ipv4_header(eth, tcp_len);
 
-		eth->h_proto = htons(ETH_P_IP);
-		ip->version = 4;
-		ip->ihl = 5;
-		ip->tot_len = htons(sizeof(*ip) + tcp_len);
-		ip->ttl = 64;
-		ip->protocol = IPPROTO_TCP;
 		memcpy(&ip->saddr, (pkt->reply ? &other : &client)->bytes + 12, 4);
 		memcpy(&ip->daddr, (pkt->reply ? &client : &other)->bytes + 12, 4);
 		tcp = (void *)(ip + 1);

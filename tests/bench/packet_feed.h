@@ -11,13 +11,10 @@
 
 #include "../../bpf/lb_abi.h"
 #include "feed.h"
+#include "headers.h"
 
 #define PORT	   25
 #define FRAME_MAX  1514
-
-#define FLAG_SYN 0x02
-#define FLAG_PSH 0x08
-#define FLAG_ACK 0x10
 
 #define CLIENT_SEQ 1000
 #define SERVER_SEQ 5000

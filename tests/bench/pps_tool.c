@@ -10,15 +10,11 @@
  * Usage: pps_tool CLIENT_NETNS SERVER_NETNS LB_NETNS CLIENT_IP TARGET_IP SERVER_IP FLOWS SECONDS CPU
  * Interfaces are eth0 in client and server, front and back in the balancer. Prints one object of JSON.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -28,13 +24,12 @@
 #include <unistd.h>
 
 #include "../../bpf/csum.h"
+#include "headers.h"
 #include "redirect.h"
 #include "tool.h"
 #include "bench/redirect.skel.h"
 
-#define FLAG_SYN 0x02
-#define FLAG_ACK 0x10
-#define BATCH	 64	/* frames that go out together: what a NIC's poll brings */
+#define BATCH 64	/* frames that go out together: what a NIC's poll brings */
 
 static struct redirect_bpf *skel;
 
@@ -100,19 +95,13 @@ static void feed_set(const struct end *end, __u8 flags, __u32 seq, __u32 ack, __
 {
 	__u8 frame[INJECT_LEN] = {};
 	struct ethhdr *eth = (void *)frame;
-	struct iphdr *ip = (void *)(eth + 1);
+	struct iphdr *ip = ipv4_header(eth, sizeof(struct tcphdr));
 	struct tcphdr *tcp = (void *)(ip + 1);
 	struct { __be32 src, dst; __be16 proto, len; } pseudo;
 	struct inject_feed *feed = &skel->bss->feed;
 
 	memcpy(eth->h_dest, end->gateway, 6);
 	memcpy(eth->h_source, end->mac, 6);
-	eth->h_proto = htons(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->tot_len = htons(40);
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_TCP;
 	if (inet_pton(AF_INET, end->src, &ip->saddr) != 1 || inet_pton(AF_INET, end->dst, &ip->daddr) != 1)
 		die("%s: no address", end->src);
 	ip->check = ~sum_of(ip, 20);
