@@ -26,7 +26,7 @@ TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-lin
 	swaks iputils-ping shellcheck
 
 CHECK_PACKAGES := cppcheck clang-format
-BENCH_PACKAGES := haproxy nginx libnginx-mod-stream nftables python3 python3-matplotlib
+BENCH_PACKAGES := haproxy nginx libnginx-mod-stream nftables ipvsadm python3 python3-matplotlib
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
 PKGS := libbpf yaml-0.1 jansson libsystemd libmnl libmicrohttpd libcurl libcap-ng libseccomp openssl
@@ -140,7 +140,7 @@ bench-deps:
 	@tests/harness/install-packages.sh build/.bench-deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
 include tests/bench/bench.mk
 bench-build: all $(BENCH_BUILT)
-bench: bench-deps	## measure against haproxy, nginx, nftables: build/bench/report.md (root)
+bench: bench-deps	## measure against haproxy, nginx, nftables, IPVS: build/bench/report.md (root)
 	+@$(MAKE) --no-print-directory $(JOBS) bench-build
 	@tests/bench/bench.sh all
 bench-quick: bench-deps	## the same, in short (under 2 minutes)

@@ -17,8 +17,15 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS)
 
+$(B)/bench/%.o: tests/bench/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
 # The data plane alone, without the daemon: it is measured while the daemon is being worked on.
-$(B)/bench/packet_bench: $(B)/bench/feed.skel.h $(B)/bench/reference.skel.h $(B)/lb.skel.h $(B)/loader/maglev.o $(B)/loader/siphash.o
+PACKET := $(patsubst %,$(B)/bench/packet_%.o,feed site sample)
+$(PACKET): $(B)/bench/feed.skel.h $(B)/bench/reference.skel.h $(B)/lb.skel.h
+$(B)/bench/packet_bench: $(PACKET) $(B)/loader/maglev.o $(B)/loader/siphash.o
 
 $(B)/bench/control_bench: $(B)/loader/maglev.o $(B)/loader/siphash.o
 $(B)/bench/redirect_tool $(B)/bench/pps_tool: $(B)/bench/redirect.skel.h

@@ -7,18 +7,14 @@
 #
 # Usage: control.sh   Settings: CONTROL_FLOWS CONTROL_ADDS CONTROL_WATCH (seconds) CONTROL_RESTARTS
 set -euo pipefail
-# shellcheck source=../harness/lab.sh
-. "$(dirname "$0")/../harness/lab.sh"
-# shellcheck source=peers.sh
-. "$(dirname "$0")/peers.sh"
+# shellcheck source=contest.sh
+. "$(dirname "$0")/contest.sh"
 
 FLOWS=${CONTROL_FLOWS:-1000000}
 ADDS=${CONTROL_ADDS:-21}
 WATCH=${CONTROL_WATCH:-20}
 RESTARTS=${CONTROL_RESTARTS:-5}
-RESULTS=$BENCH_OUT/control.jsonl
-mkdir -p "$BENCH_OUT"
-: >"$RESULTS"
+results_to control.jsonl
 
 tell()
 {

@@ -6,29 +6,17 @@
  * Usage: control_bench tables
  *        control_bench fill PROGRAM_ID INTERFACE VIP FLOWS	(in the balancer's name space)
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <errno.h>
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "../../loader/maglev.h"
+#include "headers.h"
+#include "spread.h"
+#include "tool.h"
 
-#define FLAG_SYN 0x02
-#define FLAG_ACK 0x10
+#define TABLE_ROUNDS 21
 #define FRAME_LEN (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "control_bench: %s: %s\n", what, strerror(err));
-	exit(1);
-}
 
 static double ms_now(void)
 {
@@ -38,19 +26,13 @@ static double ms_now(void)
 	return ts.tv_sec * 1e3 + ts.tv_nsec * 1e-6;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void tables(void)
 {
 	static const size_t sizes[] = { 3, 100, 1000 };
 	static __u16 slots[LB_TABLE_SLOTS];
 	static struct maglev_member members[1000];
-	double took[21];
+	double took[TABLE_ROUNDS];
+	struct spread spread;
 
 	for (size_t i = 0; i < 1000; i++) {
 		struct lb_addr addr = { .bytes = { [10] = 0xff, [11] = 0xff, [12] = 10, [13] = 1, [14] = i >> 8, [15] = i & 255 } };
@@ -58,16 +40,16 @@ static void tables(void)
 		members[i] = (struct maglev_member) { .id = i + 1, .weight = 16, .key = maglev_key(&addr) };
 	}
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-		for (int i = 0; i < 21; i++) {
+		for (int i = 0; i < TABLE_ROUNDS; i++) {
 			double start = ms_now();
 
 			if (maglev_fill(members, sizes[s], slots))
-				die("maglev_fill", EINVAL);
+				die("maglev_fill refuses %zu members", sizes[s]);
 			took[i] = ms_now() - start;
 		}
-		qsort(took, 21, sizeof(*took), compare_doubles);
-		printf("{\"what\": \"table\", \"backends\": %zu, \"ms\": %.3f, \"low\": %.3f, \"high\": %.3f}\n", sizes[s], took[10],
-		       took[2], took[18]);
+		spread = spread_of(took, TABLE_ROUNDS);
+		printf("{\"what\": \"table\", \"backends\": %zu, \"ms\": %.3f, \"low\": %.3f, \"high\": %.3f}\n", sizes[s],
+		       spread.mid, spread.low, spread.high);
 	}
 }
 
@@ -86,19 +68,13 @@ static int send_frame(const struct flow *flow, int reply, __u8 flags, __u32 seq,
 	__u8 frame[FRAME_LEN] = {};
 	struct xdp_md md = { .data_end = FRAME_LEN, .ingress_ifindex = ifindex };
 	struct ethhdr *eth = (void *)frame;
-	struct iphdr *ip = (void *)(eth + 1);
+	struct iphdr *ip = ipv4_header(eth, sizeof(struct tcphdr));
 	struct tcphdr *tcp = (void *)(ip + 1);
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = FRAME_LEN, .data_out = out,
 		    .data_size_out = FRAME_LEN, .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = 1);
 
 	eth->h_dest[0] = eth->h_source[0] = 2;
 	eth->h_source[5] = reply ? 9 : 1;
-	eth->h_proto = htons(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->tot_len = htons(40);
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_TCP;
 	ip->saddr = reply ? flow->backend : flow->client;
 	ip->daddr = reply ? flow->client : flow->vip;
 	tcp->source = reply ? htons(25) : flow->port;
@@ -108,7 +84,7 @@ static int send_frame(const struct flow *flow, int reply, __u8 flags, __u32 seq,
 	tcp->doff = 5;
 	((__u8 *)tcp)[13] = flags;
 	if (bpf_prog_test_run_opts(prog_fd, &opts))
-		die("TEST_RUN", errno);
+		die("TEST_RUN: %m");
 	return opts.retval;
 }
 
@@ -121,13 +97,17 @@ static void fill(const char *id, const char *ifname, const char *vip, const char
 
 	prog_fd = bpf_prog_get_fd_by_id(strtoul(id, NULL, 10));
 	ifindex = if_nametoindex(ifname);
-	if (prog_fd < 0 || !ifindex || inet_pton(AF_INET, vip, &flow.vip) != 1)
-		die("program, interface or address", errno ? errno : EINVAL);
+	if (prog_fd < 0)
+		die("program %s: %m", id);
+	if (!ifindex)
+		die("interface %s: %m", ifname);
+	if (inet_pton(AF_INET, vip, &flow.vip) != 1)
+		die("\"%s\" is no IPv4 address", vip);
 	for (__u32 i = 0; i < n; i++) {
 		flow.client = htonl(0x64400000 + (i >> 3));
 		flow.port = htons(2048 + (i & 7) * 4001);
 		if (send_frame(&flow, 0, FLAG_SYN, 1000, 0, out) == XDP_PASS)
-			die("a SYN was passed up: is the service there?", EINVAL);
+			die("a SYN was passed up: is the service there?");
 		memcpy(&flow.backend, out + 30, 4);
 		send_frame(&flow, 1, FLAG_SYN | FLAG_ACK, 5000, 1001, out);
 		send_frame(&flow, 0, FLAG_ACK, 1001, 5001, out);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Feeds packets to a program under test, for packet_bench.c. BPF_PROG_TEST_RUN hands the same buffer to every
+ * Feeds packets to a program under test, for packet_feed.c. BPF_PROG_TEST_RUN hands the same buffer to every
  * repetition, and a program that rewrites packets would meet its own work; so this wrapper puts the frame
  * back, makes it the next flow's, and tail-calls the program. What the wrapper costs with a program that does
- * nothing is what packet_bench.c subtracts.
+ * nothing is what packet_sample.c subtracts.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>

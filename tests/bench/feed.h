@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Between feed.bpf.c and packet_bench.c: what the wrapper feeds to the program under test, and which
+ * Between feed.bpf.c and packet_feed.c: what the wrapper feeds to the program under test, and which
  * programs there are.
  */
 #ifndef BENCH_FEED_H

@@ -8,19 +8,15 @@
 #
 # Usage: latency.sh [CONTENDER...]   Settings: LATENCY_ROUNDS LATENCY_SECONDS LATENCY_SAME (connections a second)
 set -euo pipefail
-# shellcheck source=../harness/lab.sh
-. "$(dirname "$0")/../harness/lab.sh"
-# shellcheck source=peers.sh
-. "$(dirname "$0")/peers.sh"
+# shellcheck source=contest.sh
+. "$(dirname "$0")/contest.sh"
 
 ROUNDS=${LATENCY_ROUNDS:-5}
 LENGTH=${LATENCY_SECONDS:-4}
 SAME=${LATENCY_SAME:-300}
 contenders=("$@")
 [ $# != 0 ] || contenders=(direct redirect mailxdp-nat mailxdp-dsr nft nft-stateless haproxy nginx ipvs)
-RESULTS=$BENCH_OUT/latency.jsonl
-mkdir -p "$BENCH_OUT"
-: >"$RESULTS"
+results_to latency.jsonl
 
 measure() # CONTENDER ROUND LOAD [TOOL ARGS]: the tool's JSON to LINE
 {
@@ -33,24 +29,18 @@ measure() # CONTENDER ROUND LOAD [TOOL ARGS]: the tool's JSON to LINE
 	echo "$LINE" >>"$RESULTS"
 }
 
-for ((round = 1; round <= ROUNDS; round++)); do
-	for peer in "${contenders[@]}"; do
-		if ! peer_available "$peer"; then
-			[ "$round" != 1 ] || skip_one "$peer" "$WHY"
-			continue
-		fi
-		peer_wires "$peer" 1 1
-		spawn m1 smtp-sink -u nobody -m 8000 inet:0.0.0.0:25 4096
-		peer_start "$peer"
-		smtp_load c1 "$TARGET" 25 50 10 || die "$peer: no mail comes through"
-		measure "$peer" "$round" same --rate "$SAME"
-		measure "$peer" "$round" most --parallel 32
-		most=$(jq .per_s <<<"$LINE")
-		for percent in 10 80; do
-			measure "$peer" "$round" "$percent%" --rate $((most * percent / 100))
-		done
-		ok "round $round: $peer: $most connections a second, $(jq -r '"p50 \(.p50_us) us, p99 \(.p99_us) us at 80 %"' <<<"$LINE")"
-		lab_down
+at_all_loads() # CONTENDER ROUND
+{
+	local most percent
+	way_through "$1" 8000 4096
+	measure "$1" "$2" same --rate "$SAME"
+	measure "$1" "$2" most --parallel 32
+	most=$(jq .per_s <<<"$LINE")
+	for percent in 10 80; do
+		measure "$1" "$2" "$percent%" --rate $((most * percent / 100))
 	done
-done
+	ok "round $2: $1: $most connections a second, $(jq -r '"p50 \(.p50_us) us, p99 \(.p99_us) us at 80 %"' <<<"$LINE")"
+}
+
+contest "$ROUNDS" at_all_loads "${contenders[@]}"
 lab_done

@@ -6,17 +6,11 @@
  *
  * Usage: latency_tool --connect ADDR [--port N] --seconds N [--rate PER_SECOND | --parallel N] [--seed N]
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "clockwork.h"
+#include "sockets.h"
 
 #define MAX_OPEN 8192
 #define GRACE_US 2000000
@@ -33,15 +27,8 @@ static uint32_t *took;		/* microseconds */
 static size_t took_n, took_room;
 static uint64_t failed, shed;
 
-static void die(const char *what)
-{
-	fprintf(stderr, "latency_tool: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static void begin(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	struct linger hard = { .l_onoff = 1 };
 	int fd;
 
@@ -49,16 +36,12 @@ static void begin(void)
 		shed++;
 		return;
 	}
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (fd < 0 || fd >= 65536)
-		die("socket");
+	fd = tcp_socket();
+	if (fd >= 65536)
+		die("too many sockets");
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	began[fd] = now_us();
-	ev.data.fd = fd;
-	if (connect(fd, (struct sockaddr *)&target, sizeof(target)) == -1 && errno != EINPROGRESS)
-		die("connect");
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev))
-		die("epoll_ctl");
+	loop_connect(epoll_fd, fd, &target, EPOLLIN, (epoll_data_t){ .fd = fd });
 	open_n++;
 }
 
@@ -74,7 +57,7 @@ static void heard(int fd)
 			took_room = took_room ? took_room * 2 : 65536;
 			took = realloc(took, took_room * sizeof(*took));
 			if (!took)
-				die("memory");
+				die("memory: %m");
 		}
 		took[took_n++] = now_us() - began[fd];
 	} else {
@@ -101,18 +84,19 @@ static void wake_at(int timer, uint64_t us)
 	struct itimerspec its = { .it_value = { us / 1000000, us % 1000000 * 1000 } };
 
 	if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &its, NULL))
-		die("timer");
+		die("timer: %m");
 }
 
 static void run(void)
 {
-	struct epoll_event events[256], ev = { .events = EPOLLIN, .data.fd = -1 };
+	struct epoll_event events[256];
 	uint64_t start = now_us(), stop = start + opt_seconds * 1e6, now, random = opt_seed, ticks;
 	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), n;
 	double next = start;
 
-	if (timer < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, timer, &ev))
-		die("timer");
+	if (timer < 0)
+		die("timer: %m");
+	loop_add(epoll_fd, timer, EPOLLIN, (epoll_data_t){ .fd = -1 });
 	while ((now = now_us()) < stop || (open_n && now < stop + GRACE_US)) {
 		if (opt_rate > 0) {
 			for (; next <= now && now < stop; next += random_exponential(&random, 1e6 / opt_rate))
@@ -134,45 +118,16 @@ static void run(void)
 	failed += open_n;
 }
 
-static void options(int argc, char **argv)
-{
-	static const struct option names[] = {
-		{ "connect", required_argument, NULL, 'a' }, { "port", required_argument, NULL, 'p' },
-		{ "seconds", required_argument, NULL, 't' }, { "rate", required_argument, NULL, 'r' },
-		{ "parallel", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
-		{},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (c == 'a')
-			opt_connect = optarg;
-		else if (c == 'p')
-			opt_port = atoi(optarg);
-		else if (c == 't')
-			opt_seconds = atof(optarg);
-		else if (c == 'r')
-			opt_rate = atof(optarg);
-		else if (c == 'n')
-			opt_parallel = atoi(optarg);
-		else if (c == 's')
-			opt_seed = strtoull(optarg, NULL, 10);
-		else
-			exit(2);
-	}
-	target = (struct sockaddr_in) { .sin_family = AF_INET, .sin_port = htons(opt_port) };
-	if (!opt_connect || inet_pton(AF_INET, opt_connect, &target.sin_addr) != 1) {
-		fputs("latency_tool: --connect ADDR is needed\n", stderr);
-		exit(2);
-	}
-}
-
 int main(int argc, char **argv)
 {
-	options(argc, argv);
-	epoll_fd = epoll_create1(0);
-	if (epoll_fd < 0)
-		die("epoll");
+	const struct setting settings[] = {
+		SETTING("connect", &opt_connect), SETTING("port", &opt_port),         SETTING("seconds", &opt_seconds),
+		SETTING("rate", &opt_rate),       SETTING("parallel", &opt_parallel), SETTING("seed", &opt_seed), {},
+	};
+
+	settings_read(argc, argv, settings);
+	target = ipv4_address(opt_connect, opt_port);
+	epoll_fd = loop_open();
 	run();
 	qsort(took, took_n, sizeof(*took), compare);
 	printf("{\"offered_per_s\": %.0f, \"greeted\": %zu, \"per_s\": %.0f, \"failed\": %llu, \"shed\": %llu, "

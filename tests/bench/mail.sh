@@ -9,10 +9,8 @@
 #
 # Usage: mail.sh [CONTENDER...]   Settings: MAIL_SECONDS MAIL_RATE MAIL_SEED MAIL_DRAINS
 set -euo pipefail
-# shellcheck source=../harness/lab.sh
-. "$(dirname "$0")/../harness/lab.sh"
-# shellcheck source=peers.sh
-. "$(dirname "$0")/peers.sh"
+# shellcheck source=contest.sh
+. "$(dirname "$0")/contest.sh"
 
 SECONDS_OF_LOAD=${MAIL_SECONDS:-50}
 RATE=${MAIL_RATE:-280}		# sessions a second, all organisations together
@@ -71,15 +69,6 @@ out_folder() # NAME
 	mkdir -p "$OUT"
 }
 
-peer_of() # CONTENDER
-{
-	case $1 in
-	haproxy | nginx) echo "$1" ;;
-	drain-haproxy) echo haproxy ;;
-	*) echo mailxdp-nat ;;
-	esac
-}
-
 run_mail() # CONTENDER
 {
 	out_folder "$1"
@@ -90,7 +79,6 @@ run_mail() # CONTENDER
 	clients_wait
 	[ "$(peer_of "$1")" != mailxdp-nat ] || lbctl list --json >"$OUT/list.json"
 	servers_stop
-	lab_down
 }
 
 # --- drains ------------------------------------------------------------------------------
@@ -151,7 +139,6 @@ run_drains() # CONTENDER
 	local i peer
 	peer=$(peer_of "$1")
 	out_folder "$1"
-	HAPROXY_SOCKET=
 	peer_wires "$peer" 3 3
 	servers_start "$OUT" 1 1 1
 	# a session is closed once it has been the client's turn for this long
@@ -167,23 +154,21 @@ run_drains() # CONTENDER
 	clients_wait
 	[ "$peer" != mailxdp-nat ] || lbctl list --json >"$OUT/list.json"
 	servers_stop
-	lab_down
 }
 
-mkdir -p "$BENCH_OUT/mail"
+run_one() # CONTENDER
+{
+	HAPROXY_SOCKET=
+	case $1 in
+	drain-*) run_drains "$1" ;;
+	*) run_mail "$1" ;;
+	esac
+	ok "$1: $(cat "$OUT"/c?.txt | awk '{ n[$3]++ } END { for (s in n) printf "%s %d  ", s, n[s] }')"
+}
+
+results_to mail/skipped.jsonl
 jq -n --arg seconds "$SECONDS_OF_LOAD" --arg rate "$RATE" --arg seed "$SEED" --arg slots "$SLOTS" --arg work "$WORK_MS" \
 	--arg deadline "$DRAIN_DEADLINE" '{seconds: $seconds, sessions_per_second: $rate, seed: $seed, slots: $slots,
 	work_ms: $work, slow: [1, 1, 3], drain_deadline_s: $deadline}' >"$BENCH_OUT/mail/setting.json"
-for contender in "${contenders[@]}"; do
-	if ! peer_available "$(peer_of "$contender")"; then
-		skip_one "$contender" "$WHY"
-		continue
-	fi
-	HAPROXY_SOCKET=
-	case $contender in
-	drain-*) run_drains "$contender" ;;
-	*) run_mail "$contender" ;;
-	esac
-	ok "$contender: $(cat "$BENCH_OUT/mail/$contender"/c?.txt | awk '{ n[$3]++ } END { for (s in n) printf "%s %d  ", s, n[s] }')"
-done
+contest 1 run_one "${contenders[@]}"
 lab_done

@@ -13,18 +13,12 @@
  *
  * Usage: mail_tool --connect ADDR --seed N --rate SESSIONS_PER_SECOND --seconds N --out FILE
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clockwork.h"
+#include "sockets.h"
 
 #define BURST_MAX 500
 #define BODY_MAX  (64 * 1024)
@@ -66,12 +60,6 @@ static FILE *out;
 static uint64_t start_us;
 static volatile uint64_t stop_us;
 static struct sockaddr_in target;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "mail_tool: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void note(const struct session *s, uint64_t from, const char *status)
 {
@@ -133,7 +121,7 @@ static void speak(struct session *s, const char *text, size_t len)
 	free(s->out);
 	s->out = malloc(len);
 	if (!s->out)
-		die("message");
+		die("message: %m");
 	memcpy(s->out, text, len);
 	s->out_len = len;
 	s->out_at = 0;
@@ -253,7 +241,6 @@ static void readable(struct session *s)
 
 static void session_open(struct session *s)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT, .data.ptr = s };
 	int on = 1;
 
 	s->begun_us = s->message_us = now_us();
@@ -262,15 +249,10 @@ static void session_open(struct session *s)
 		sessions->prev = s;
 	sessions = s;
 	sessions_n++;
-	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (s->fd < 0)
-		die("socket");
+	s->fd = tcp_socket();
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	s->step = STEP_CONNECT;
-	if (connect(s->fd, (struct sockaddr *)&target, sizeof(target)) == -1 && errno != EINPROGRESS)
-		die("connect");
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->fd, &ev))
-		die("epoll_ctl");
+	loop_connect(epoll_fd, s->fd, &target, EPOLLIN | EPOLLOUT, (epoll_data_t){ .ptr = s });
 }
 
 static void writable(struct session *s)
@@ -316,7 +298,7 @@ static void plan(void)
 		double which;
 
 		if (!s)
-			die("plan");
+			die("plan: %m");
 		s->fd = -1;
 		s->random = opt_seed * 0x100000001b3ULL ^ ++number << 20;
 		which = random_unit(&s->random);
@@ -373,61 +355,28 @@ static void run(void)
 			note(s, s->message_us, "late");
 }
 
-static void options(int argc, char **argv)
-{
-	static const struct option names[] = {
-		{ "connect", required_argument, NULL, 'a' },  { "port", required_argument, NULL, 'p' },
-		{ "seed", required_argument, NULL, 's' },     { "rate", required_argument, NULL, 'r' },
-		{ "seconds", required_argument, NULL, 't' },  { "out", required_argument, NULL, 'o' },
-		{ "work-ms", required_argument, NULL, 'w' },  { "think-ms", required_argument, NULL, 'k' },
-		{ "grace", required_argument, NULL, 'g' },    {},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (c == 'a')
-			opt_connect = optarg;
-		else if (c == 'p')
-			opt_port = atoi(optarg);
-		else if (c == 's')
-			opt_seed = strtoull(optarg, NULL, 10);
-		else if (c == 'r')
-			opt_rate = atof(optarg);
-		else if (c == 't')
-			opt_seconds = atof(optarg);
-		else if (c == 'o')
-			opt_out = optarg;
-		else if (c == 'w')
-			opt_work_ms = atof(optarg);
-		else if (c == 'k')
-			opt_think_ms = atof(optarg);
-		else if (c == 'g')
-			opt_grace = atof(optarg);
-		else
-			exit(2);
-	}
-	target = (struct sockaddr_in) { .sin_family = AF_INET, .sin_port = htons(opt_port) };
-	if (!opt_connect || inet_pton(AF_INET, opt_connect, &target.sin_addr) != 1 || opt_rate <= 0) {
-		fputs("mail_tool: --connect ADDR --rate R are needed\n", stderr);
-		exit(2);
-	}
-}
-
 int main(int argc, char **argv)
 {
-	options(argc, argv);
+	const struct setting settings[] = {
+		SETTING("connect", &opt_connect), SETTING("port", &opt_port),         SETTING("seed", &opt_seed),
+		SETTING("rate", &opt_rate),       SETTING("seconds", &opt_seconds),   SETTING("out", &opt_out),
+		SETTING("work-ms", &opt_work_ms), SETTING("think-ms", &opt_think_ms), SETTING("grace", &opt_grace), {},
+	};
+
+	settings_read(argc, argv, settings);
+	target = ipv4_address(opt_connect, opt_port);
+	if (opt_rate <= 0)
+		die("--rate: more than 0 sessions a second");
 	out = fopen(opt_out, "w");
 	if (!out)
-		die(opt_out);
-	epoll_fd = epoll_create1(0);
-	if (epoll_fd < 0)
-		die("epoll");
+		die("%s: %m", opt_out);
+	epoll_fd = loop_open();
 	start_us = now_us();
 	stop_us = start_us + opt_seconds * 1e6;
 	signal(SIGINT, stop_early);
 	plan();
 	run();
 	if (fclose(out))
-		die(opt_out);
+		die("%s: %m", opt_out);
 	return 0;
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The contenders: mailxdp and what else an administrator could put in its place, each in the same lab, fresh
-# every time. Sourced after harness/lab.sh. Configurations are what their manuals suggest for plain TCP and are
+# every time. Sourced by contest.sh, after the lab. Configurations are what their manuals suggest for plain TCP and are
 # kept next to the results.
 #
 #   mailxdp-nat mailxdp-dsr   this program
@@ -9,13 +9,24 @@
 #   redirect                  an XDP program that changes two MAC addresses and redirects: what veth itself costs
 #   nft                       nftables: DNAT with connection tracking, and masquerading
 #   nft-stateless             nftables: addresses set packet by packet, no tracking (one mail server only)
+#   ipvs                      the kernel's own balancer: masquerading (addresses of mail servers only), least connections
 #   haproxy nginx             TCP proxies, least connections
-# IPVS is skipped where the kernel has none.
+# What this machine lacks is left out, with the reason: peer_available.
 
 BENCH_OUT=${BENCH_OUT:-$BUILD/bench}
 BENCH_BIN=$BUILD/bench
 # shellcheck disable=SC2034 # for those who source this
 TARGET=		# what clients connect to
+
+# Who a contender is: a peer, or one of its ways to work, by name.
+peer_of() # CONTENDER
+{
+	case $1 in
+	round-robin | maglev | least-conn | least-inflight | random | drain-mailxdp) echo mailxdp-nat ;;
+	drain-haproxy) echo haproxy ;;
+	*) echo "$1" ;;
+	esac
+}
 
 # Is there a balancer of this kind on this machine? The reason goes to WHY.
 peer_available() # PEER
@@ -25,8 +36,9 @@ peer_available() # PEER
 	haproxy | nginx | nft) command -v "$1" >/dev/null || WHY="$1 is not installed" ;;
 	nft-stateless) command -v nft >/dev/null || WHY="nft is not installed" ;;
 	ipvs)
-		[ -e /proc/net/ip_vs ] || WHY="this kernel has no IPVS"
-		[ -n "$WHY" ] || WHY="no recipe for it here"
+		command -v ipvsadm >/dev/null || WHY="ipvsadm is not installed"
+		# a module, as a rule, and nobody else asks for it
+		[ -n "$WHY" ] || [ -e /proc/net/ip_vs ] || modprobe -q ip_vs 2>/dev/null || WHY="this kernel has no ip_vs"
 		;;
 	esac
 	[ -z "$WHY" ]
@@ -144,6 +156,20 @@ peer_nft_stateless()
 	in_ns lb nft -f "$conf" || die "nft refuses its rules"
 }
 
+# The VIP has to be an address of this host, for IPVS takes its packets on their way in; the answers come back through
+# here because the mail servers' default route does.
+peer_ipvs()
+{
+	local conf=$LAB_DIR/etc/ipvs.rules i
+	vip_on_lb
+	echo "-A -t $VIP4:25 -s lc" >"$conf"
+	for ((i = 1; i <= LAB_SERVERS; i++)); do
+		echo "-a -t $VIP4:25 -r $(server_addr "$i"):25 -m"
+	done >>"$conf"
+	peer_keep "$conf"
+	in_ns lb ipvsadm -R <"$conf" || die "ipvsadm refuses its rules"
+}
+
 HAPROXY_SOCKET=
 peer_haproxy()
 {
@@ -227,6 +253,7 @@ peer_start()
 	mailxdp-dsr) peer_mailxdp dsr "${2:-least-inflight}" ;;
 	nft) peer_gro && peer_nft ;;
 	nft-stateless) peer_gro && peer_nft_stateless ;;
+	ipvs) peer_gro && peer_ipvs ;;
 	haproxy) peer_gro && peer_haproxy ;;
 	nginx) peer_gro && peer_nginx ;;
 	*) die "no contender \"$1\"" ;;

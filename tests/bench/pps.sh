@@ -8,10 +8,8 @@
 #
 # Usage: pps.sh [CONTENDER...]   Settings: PPS_ROUNDS PPS_SECONDS PPS_FLOWS PPS_CPU
 set -euo pipefail
-# shellcheck source=../harness/lab.sh
-. "$(dirname "$0")/../harness/lab.sh"
-# shellcheck source=peers.sh
-. "$(dirname "$0")/peers.sh"
+# shellcheck source=contest.sh
+. "$(dirname "$0")/contest.sh"
 
 ROUNDS=${PPS_ROUNDS:-7}
 LENGTH=${PPS_SECONDS:-2}
@@ -19,7 +17,7 @@ FLOWS=${PPS_FLOWS:-1024}
 CPU=${PPS_CPU:-$(($(nproc) - 1))}
 contenders=("$@")
 [ $# != 0 ] || contenders=(generator redirect mailxdp-nat nft nft-stateless)
-RESULTS=$BENCH_OUT/pps.jsonl
+results_to pps.jsonl
 # no mail server answers here, and a client's address that is kept is less work for nft than masquerading
 export PEER_CHECK=none PEER_MASQUERADE=
 
@@ -79,26 +77,20 @@ balancer() # PEER
 	esac
 }
 
-mkdir -p "$BENCH_OUT"
-: >"$RESULTS"
-for ((round = 1; round <= ROUNDS; round++)); do
-	for peer in "${contenders[@]}"; do
-		if ! peer_available "$peer"; then
-			[ "$round" != 1 ] || skip_one "$peer" "$WHY"
-			continue
-		fi
-		wires
-		balancer "$peer"
-		server=${P}m1
-		[ "$peer" != generator ] || server=-
-		if line=$("$BENCH_BIN/pps_tool" "${P}c1" "$server" "${P}lb" "$(client_addr 1)" "$TARGET" "$(server_addr 1)" \
-			"$FLOWS" "$LENGTH" "$CPU"); then
-			jq -c --arg peer "$peer" --argjson round "$round" '{peer: $peer, round: $round} + .' <<<"$line" | tee -a "$RESULTS"
-			ok "round $round: $peer"
-		else
-			not_ok "round $round: $peer"
-		fi
-		lab_down
-	done
-done
+measure() # CONTENDER ROUND
+{
+	local server=${P}m1 line
+	wires
+	balancer "$1"
+	[ "$1" != generator ] || server=-
+	if line=$("$BENCH_BIN/pps_tool" "${P}c1" "$server" "${P}lb" "$(client_addr 1)" "$TARGET" "$(server_addr 1)" \
+		"$FLOWS" "$LENGTH" "$CPU"); then
+		jq -c --arg peer "$1" --argjson round "$2" '{peer: $peer, round: $round} + .' <<<"$line" | tee -a "$RESULTS"
+		ok "round $2: $1"
+	else
+		not_ok "round $2: $1"
+	fi
+}
+
+contest "$ROUNDS" measure "${contenders[@]}"
 lab_done

@@ -10,22 +10,13 @@
  * Usage: pps_tool CLIENT_NETNS SERVER_NETNS LB_NETNS CLIENT_IP TARGET_IP SERVER_IP FLOWS SECONDS CPU
  * Interfaces are eth0 in client and server, front and back in the balancer. Prints one object of JSON.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -33,20 +24,14 @@
 #include <unistd.h>
 
 #include "../../bpf/csum.h"
+#include "headers.h"
 #include "redirect.h"
+#include "tool.h"
 #include "bench/redirect.skel.h"
 
-#define FLAG_SYN 0x02
-#define FLAG_ACK 0x10
-#define BATCH	 64	/* frames that go out together: what a NIC's poll brings */
+#define BATCH 64	/* frames that go out together: what a NIC's poll brings */
 
 static struct redirect_bpf *skel;
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "pps_tool: %s: %s\n", what, strerror(err));
-	exit(1);
-}
 
 static void enter(const char *netns)
 {
@@ -56,7 +41,7 @@ static void enter(const char *netns)
 	snprintf(path, sizeof(path), "/run/netns/%s", netns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWNET) == -1)
-		die(path, errno);
+		die("%s: %m", path);
 	close(fd);
 }
 
@@ -69,7 +54,7 @@ static void mac_read(const char *netns, const char *ifname, __u8 *mac)
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &req) == -1)
-		die(ifname, errno);
+		die("%s: %m", ifname);
 	close(fd);
 	memcpy(mac, req.ifr_hwaddr.sa_data, 6);
 }
@@ -81,7 +66,7 @@ static void attach_count(const char *netns, const char *ifname)
 	enter(netns);
 	ret = bpf_xdp_attach(if_nametoindex(ifname), bpf_program__fd(skel->progs.count), XDP_FLAGS_DRV_MODE, NULL);
 	if (ret)
-		die(ifname, -ret);
+		die("%s: %s", ifname, strerror(-ret));
 }
 
 /* The sum of 16-bit words, folded. */
@@ -110,21 +95,15 @@ static void feed_set(const struct end *end, __u8 flags, __u32 seq, __u32 ack, __
 {
 	__u8 frame[INJECT_LEN] = {};
 	struct ethhdr *eth = (void *)frame;
-	struct iphdr *ip = (void *)(eth + 1);
+	struct iphdr *ip = ipv4_header(eth, sizeof(struct tcphdr));
 	struct tcphdr *tcp = (void *)(ip + 1);
 	struct { __be32 src, dst; __be16 proto, len; } pseudo;
 	struct inject_feed *feed = &skel->bss->feed;
 
 	memcpy(eth->h_dest, end->gateway, 6);
 	memcpy(eth->h_source, end->mac, 6);
-	eth->h_proto = htons(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->tot_len = htons(40);
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_TCP;
 	if (inet_pton(AF_INET, end->src, &ip->saddr) != 1 || inet_pton(AF_INET, end->dst, &ip->daddr) != 1)
-		die(end->src, EINVAL);
+		die("%s: no address", end->src);
 	ip->check = ~sum_of(ip, 20);
 	*(end->reply ? &tcp->source : &tcp->dest) = htons(25);
 	tcp->seq = htonl(seq);
@@ -155,7 +134,7 @@ static void inject(__u32 n)
 	int ret = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.inject), &opts);
 
 	if (ret)
-		die("TEST_RUN with live frames", -ret);
+		die("TEST_RUN with live frames: %s", strerror(-ret));
 }
 
 static __u64 count_read(void)
@@ -165,7 +144,7 @@ static __u64 count_read(void)
 	__u32 zero = 0;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.counted), &zero, each))
-		die("counter", errno);
+		die("counter: %m");
 	for (int i = 0; i < cpus; i++)
 		sum += each[i];
 	return sum;
@@ -198,12 +177,12 @@ int main(int argc, char **argv)
 	CPU_ZERO(&set);
 	CPU_SET(atoi(argv[9]), &set);
 	if (!flows || flows & (flows - 1) || flows > 32768 || sched_setaffinity(0, sizeof(set), &set) == -1)
-		die("FLOWS is a power of two, CPU exists", EINVAL);
+		die("FLOWS is a power of two up to 32768, CPU exists");
 	if (setpriority(PRIO_PROCESS, 0, -20) == -1)
-		die("priority", errno);
+		die("priority: %m");
 	skel = redirect_bpf__open_and_load();
 	if (!skel)
-		die("cannot load", errno);
+		die("cannot load: %m");
 	client = (struct end) { .netns = argv[1], .src = argv[4], .dst = argv[5] };
 	server = (struct end) { .netns = argv[2], .src = argv[6], .dst = argv[4], .reply = true };
 	mac_read(argv[1], "eth0", client.mac);

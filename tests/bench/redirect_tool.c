@@ -6,24 +6,15 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <errno.h>
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "redirect.h"
+#include "tool.h"
 #include "bench/redirect.skel.h"
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "redirect_tool: %s: %s\n", what, strerror(err));
-	exit(1);
-}
 
 static void way_fill(struct redirect_way *way, const char *out_ifname, const char *dst_mac)
 {
@@ -33,10 +24,10 @@ static void way_fill(struct redirect_way *way, const char *out_ifname, const cha
 
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", out_ifname);
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &req) == -1)
-		die(out_ifname, errno);
+		die("%s: %m", out_ifname);
 	close(fd);
 	if (sscanf(dst_mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
-		die(dst_mac, EINVAL);
+		die("\"%s\" is no MAC address", dst_mac);
 	memcpy(mac + 6, req.ifr_hwaddr.sa_data, 6);
 	memcpy(way->macs, mac, sizeof(mac));
 	way->ifindex = if_nametoindex(out_ifname);
@@ -52,7 +43,7 @@ int main(int argc, char **argv)
 	}
 	skel = redirect_bpf__open_and_load();
 	if (!skel)
-		die("cannot load", errno);
+		die("cannot load: %m");
 	way_fill(&skel->bss->ways[0], argv[2], argv[3]);
 	way_fill(&skel->bss->ways[1], argv[1], argv[4]);
 	skel->bss->second_ifindex = if_nametoindex(argv[2]);
@@ -60,7 +51,7 @@ int main(int argc, char **argv)
 		int ret = bpf_xdp_attach(if_nametoindex(argv[i]), bpf_program__fd(skel->progs.redirect), XDP_FLAGS_DRV_MODE, NULL);
 
 		if (ret)
-			die(argv[i], -ret);
+			die("%s: %s", argv[i], strerror(-ret));
 	}
 	return 0;
 }

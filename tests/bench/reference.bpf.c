@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * What the balancer is compared with, for packet_bench.c: a MAC swap; parse and one look-up in a table of the flow
+ * What the balancer is compared with, for packet_bench: a MAC swap; parse and one look-up in a table of the flow
  * table's size; parse and one small look-up; parse and one LRU insert; and nothing at all.
  */
 #include <linux/bpf.h>

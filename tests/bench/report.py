@@ -22,7 +22,8 @@ except ImportError:
 
 FOLDER = sys.argv[1] if len(sys.argv) > 1 else "build/bench"
 INK = {"mailxdp": "#0b6e4f", "mailxdp-nat": "#0b6e4f", "mailxdp-dsr": "#2fa67a", "direct": "#9aa5b1", "redirect": "#616e7c",
-       "generator": "#cbd2d9", "nft": "#b44d12", "nft-stateless": "#e0803f", "haproxy": "#2b6cb0", "nginx": "#6b46c1",
+       "generator": "#cbd2d9", "nft": "#b44d12", "nft-stateless": "#e0803f", "ipvs": "#a3266b", "haproxy": "#2b6cb0",
+       "nginx": "#6b46c1",
        "round-robin": "#cbd2d9", "maglev": "#9aa5b1", "least-conn": "#616e7c", "least-inflight": "#0b6e4f"}
 out = []
 verdicts = []  # (target, value, limit, unit)
@@ -40,6 +41,12 @@ def read_lines(name):
             return [json.loads(line) for line in f if line.strip()]
     except FileNotFoundError:
         return []
+
+
+def read_runs(name):
+    """The runs of a bench, and why others did not run: contender to reason."""
+    lines = read_lines(name)
+    return [r for r in lines if "skipped" not in r], {r["peer"]: r["skipped"] for r in lines if "skipped" in r}
 
 
 def read_json(*parts):
@@ -95,6 +102,12 @@ def table(head, rows, left=1):
     for row in rows:
         say("| " + " | ".join(str(cell) for cell in row) + " |")
     say()
+
+
+def say_skipped(skipped):
+    if skipped:
+        say("Left out: " + ", ".join(f"{peer} ({why})" for peer, why in skipped.items()) + ".")
+        say()
 
 
 def plot(name, title, draw, size=(8, 4)):
@@ -214,7 +227,7 @@ def part_packet():
 
 
 def part_pps():
-    runs = read_lines("pps.jsonl")
+    runs, skipped = read_runs("pps.jsonl")
     if not runs:
         return
     by = {p: [r["pps"] for r in runs if r["peer"] == p] for p in in_order(r["peer"] for r in runs)}
@@ -225,6 +238,7 @@ def part_pps():
         "on the server's; making, carrying and counting all on one CPU. \"Own time\" takes off what making and counting cost "
         "alone (\"generator\").")
     say()
+    say_skipped(skipped)
     own = {p: 1e9 / median(v) - 1e9 / alone for p, v in by.items() if alone and p != "generator" and median(v)}
     table(["contender", "packets/s", "ns per packet, all", "own time, ns"],
           [[p, with_spread(v), f"{1e9 / median(v):.0f}" if median(v) else "-", f"{own[p]:.0f}" if p in own else ""]
@@ -245,7 +259,7 @@ def shape_name(messages, size):
 
 
 def part_sessions():
-    runs = read_lines("sessions.jsonl")
+    runs, skipped = read_runs("sessions.jsonl")
     if not runs:
         return
     peers = in_order(r["peer"] for r in runs)
@@ -256,6 +270,7 @@ def part_sessions():
         "\"added\" takes off the direct connection's. \"redirect\" is an XDP program that only redirects: over veth every XDP program "
         "pays for turning skbs into frames and back, which a NIC's driver does not; mailxdp's own work is what it adds to that.")
     say()
+    say_skipped(skipped)
     added_first = {}
     for shape in shapes:
         mine = {p: [r for r in runs if r["peer"] == p and (r["messages"], r["bytes"]) == shape] for p in peers}
@@ -284,7 +299,7 @@ def part_sessions():
 
 
 def part_latency():
-    runs = read_lines("latency.jsonl")
+    runs, skipped = read_runs("latency.jsonl")
     if not runs:
         return
     peers = in_order(r["peer"] for r in runs)
@@ -293,6 +308,7 @@ def part_latency():
     say("Connections at random moments; us. 10 % and 80 % are of what each contender can take at most (\"most\"); \"same\" is "
         "the same rate for all. Medians over rounds.")
     say()
+    say_skipped(skipped)
     for load in in_order(r["load"] for r in runs):
         mine = {p: [r for r in runs if r["peer"] == p and r["load"] == load] for p in peers}
         base = mine.get("direct")
@@ -372,6 +388,7 @@ def part_mail():
         f"finds no free scanner waits in line. Seed {setting['seed']} for all: same sessions, same messages, same work. A message's time "
         "runs from the start of its transaction, the first one's from the SYN.")
     say()
+    say_skipped(read_runs("mail/skipped.jsonl")[1])
     rows, p99 = [], {}
     for n in names:
         warm = float(setting["seconds"]) * 1000 * MAIL_WARM

@@ -8,10 +8,8 @@
 #
 # Usage: sessions.sh [CONTENDER...]   Settings: SESSIONS_ROUNDS SESSIONS_SHAPES SESSIONS_SCALE (percent of the work)
 set -euo pipefail
-# shellcheck source=../harness/lab.sh
-. "$(dirname "$0")/../harness/lab.sh"
-# shellcheck source=peers.sh
-. "$(dirname "$0")/peers.sh"
+# shellcheck source=contest.sh
+. "$(dirname "$0")/contest.sh"
 
 ROUNDS=${SESSIONS_ROUNDS:-5}
 SCALE=${SESSIONS_SCALE:-100}
@@ -25,9 +23,7 @@ for shape in ${SESSIONS_SHAPES:-1x1024x4000 100x1024x60 1x1048576x200 100x104857
 	shapes+=("$shape")
 done
 
-RESULTS=$BENCH_OUT/sessions.jsonl
-mkdir -p "$BENCH_OUT"
-: >"$RESULTS"
+results_to sessions.jsonl
 
 cpu_ticks() # busy ticks of all CPUs so far, to TICKS
 {
@@ -75,27 +71,15 @@ measure() # CONTENDER ROUND SHAPE
 		>>"$RESULTS"
 }
 
-for ((round = 1; round <= ROUNDS; round++)); do
-	for peer in "${contenders[@]}"; do
-		if ! peer_available "$peer"; then
-			[ "$round" != 1 ] || skip_one "$peer" "$WHY"
-			continue
-		fi
-		peer_wires "$peer" 1 1
-		spawn m1 smtp-sink -u nobody -m 2000 inet:0.0.0.0:25 2000
-		peer_start "$peer"
-		# neighbours resolved, caches warm
-		smtp_load c1 "$TARGET" 25 50 10 || die "$peer: no mail comes through"
-		failed=0
-		for shape in "${shapes[@]}"; do
-			measure "$peer" "$round" "$shape" || failed=1
-		done
-		if [ "$failed" = 0 ]; then
-			ok "round $round: $peer"
-		else
-			not_ok "round $round: $peer"
-		fi
-		lab_down
+in_all_shapes() # CONTENDER ROUND
+{
+	local shape failed=0
+	way_through "$1" 2000 2000
+	for shape in "${shapes[@]}"; do
+		measure "$1" "$2" "$shape" || failed=1
 	done
-done
+	if [ "$failed" = 0 ]; then ok "round $2: $1"; else not_ok "round $2: $1"; fi
+}
+
+contest "$ROUNDS" in_all_shapes "${contenders[@]}"
 lab_done

@@ -9,20 +9,14 @@
  *
  * Usage: smtpd_scan_tool --listen ADDR --name NAME --slots N --slow F --log FILE
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clockwork.h"
+#include "sockets.h"
 
 #define LINE_MAX_LEN 1100
 
@@ -51,12 +45,6 @@ static struct {
 	int line_max, open, open_max;
 } total;
 static int in_line;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "smtpd_scan_tool: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void say(struct session *s, const char *text)
 {
@@ -188,7 +176,6 @@ static void readable(struct session *s)
 static void welcome(int listener)
 {
 	char greeting[128];
-	struct epoll_event ev = { .events = EPOLLIN };
 	int fd;
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
@@ -196,12 +183,10 @@ static void welcome(int listener)
 		int on = 1;
 
 		if (!s)
-			die("session");
+			die("session: %m");
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		s->fd = fd;
-		ev.data.ptr = s;
-		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev))
-			die("epoll_ctl");
+		loop_add(epoll_fd, fd, EPOLLIN, (epoll_data_t){ .ptr = s });
 		total.sessions++;
 		if (++total.open > total.open_max)
 			total.open_max = total.open;
@@ -215,7 +200,7 @@ static void write_log(void)
 	FILE *f = fopen(opt_log, "w");
 
 	if (!f)
-		die(opt_log);
+		die("%s: %m", opt_log);
 	fprintf(f,
 		"{\"name\": \"%s\", \"sessions\": %llu, \"messages\": %llu, \"replies\": %llu, \"reply_us\": %llu, \"cut\": %llu, "
 		"\"work_us\": %llu, \"line_max\": %d, \"open_max\": %d, \"slots\": %d, \"slow\": %g}\n",
@@ -223,72 +208,42 @@ static void write_log(void)
 		(unsigned long long)total.replies, (unsigned long long)total.reply_us, (unsigned long long)total.cut,
 		(unsigned long long)total.work_us, total.line_max, total.open_max, opt_slots, opt_slow);
 	if (fclose(f))
-		die(opt_log);
+		die("%s: %m", opt_log);
 }
 
 static int listen_on(void)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(opt_port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
+	struct sockaddr_in sin = ipv4_address(opt_listen, opt_port);
+	int fd = tcp_socket(), on = 1;
 
-	if (fd < 0 || inet_pton(AF_INET, opt_listen, &sin.sin_addr) != 1)
-		die(opt_listen);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) || listen(fd, 4096))
-		die(opt_listen);
+		die("%s: %m", opt_listen);
 	return fd;
-}
-
-static void options(int argc, char **argv)
-{
-	static const struct option names[] = {
-		{ "listen", required_argument, NULL, 'a' }, { "name", required_argument, NULL, 'n' },
-		{ "slots", required_argument, NULL, 's' },  { "slow", required_argument, NULL, 'w' },
-		{ "log", required_argument, NULL, 'l' },    { "port", required_argument, NULL, 'p' },
-		{},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (c == 'a')
-			opt_listen = optarg;
-		else if (c == 'n')
-			opt_name = optarg;
-		else if (c == 's')
-			opt_slots = atoi(optarg);
-		else if (c == 'w')
-			opt_slow = atof(optarg);
-		else if (c == 'l')
-			opt_log = optarg;
-		else if (c == 'p')
-			opt_port = atoi(optarg);
-		else
-			exit(2);
-	}
 }
 
 int main(int argc, char **argv)
 {
-	struct epoll_event events[256], ev = { .events = EPOLLIN };
+	const struct setting settings[] = {
+		SETTING("listen", &opt_listen), SETTING("port", &opt_port), SETTING("name", &opt_name),
+		SETTING("slots", &opt_slots),   SETTING("slow", &opt_slow), SETTING("log", &opt_log), {},
+	};
+	struct epoll_event events[256];
 	int listener, signals, n;
 	struct appointment due;
 	sigset_t set;
 
-	options(argc, argv);
+	settings_read(argc, argv, settings);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signals = signalfd(-1, &set, SFD_NONBLOCK);
-	epoll_fd = epoll_create1(0);
+	if (signals < 0)
+		die("signalfd: %m");
+	epoll_fd = loop_open();
 	listener = listen_on();
-	if (signals < 0 || epoll_fd < 0)
-		die("epoll");
-	ev.data.ptr = &listener;
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &ev))
-		die("epoll_ctl");
-	ev.data.ptr = &signals;
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, signals, &ev))
-		die("epoll_ctl");
+	loop_add(epoll_fd, listener, EPOLLIN, (epoll_data_t){ .ptr = &listener });
+	loop_add(epoll_fd, signals, EPOLLIN, (epoll_data_t){ .ptr = &signals });
 	for (;;) {
 		n = epoll_wait(epoll_fd, events, 256, calendar_wait_ms(&calendar, now_us()));
 		for (int i = 0; i < n; i++) {

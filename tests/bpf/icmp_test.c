@@ -137,10 +137,8 @@ static void padding_behind_an_error_is_not_part_of_it(void **state)
 		want.about.src = be_one(family, LB_MODE_NAT);
 		error_build(&f, &in);
 		error_build(&g, &want);
-		memset(f.bytes + f.len, 0x5a, 16);
-		memset(g.bytes + g.len, 0x5a, 16);
-		f.len += 16;
-		g.len += 16;
+		frame_pad(&f, 0x5a, 16);
+		frame_pad(&g, 0x5a, 16);
 		expect_frame("16 bytes of padding", &f, LB_TX_ICMP, &g);
 	}
 }

@@ -266,6 +266,13 @@ static inline void pkt_build(struct frame *f, const struct pkt *d)
 	f->len += build_l4(f->bytes + f->len, d);
 }
 
+/* Bytes that no length knows of, as a switch or a NIC adds to short frames. */
+static inline void frame_pad(struct frame *f, __u8 byte, size_t n)
+{
+	memset(f->bytes + f->len, byte, n);
+	f->len += n;
+}
+
 /* --- fragments --------------------------------------------------------------------------- */
 
 /* len bytes from offset of d's TCP segment, as one fragment of that datagram. */

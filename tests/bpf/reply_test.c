@@ -3,25 +3,22 @@
  * A mail server's packets on their way back to the client (nat): under the VIP's name when they belong to a
  * session of ours, untouched when they do not.
  */
+#include "dress.h"
 #include "talk.h"
 
 static const struct {
-	const char *sentence;
-	int vlans;
-	__u8 ip_options, tcp_options, flags;
-	const char *extensions;
-	__u16 payload;
-	bool v4, v6;
+	struct dress dress;
+	__u8 flags;
 } dresses[] = {
-	{ "a bare ACK", 0, 0, 0, ACK, NULL, 0, true, true },
-	{ "a greeting", 0, 0, 12, ACK | PSH, NULL, 60, true, true },
-	{ "an odd number of bytes", 1, 0, 12, ACK | PSH, NULL, 61, true, true },
-	{ "two VLAN tags", 2, 0, 0, ACK, NULL, 1400, true, true },
-	{ "IP options", 0, 40, 40, ACK, NULL, 5, true, false },
-	{ "extension headers", 2, 0, 12, ACK, "hdra", 5, false, true },
-	{ "a jumbo frame", 0, 0, 12, ACK, NULL, 8900, true, true },
-	{ "FIN", 0, 0, 0, ACK | FIN, NULL, 0, true, true },
-	{ "RST", 0, 0, 0, RST | ACK, NULL, 0, true, true },
+	{ { "a bare ACK", 0, 0, 0, NULL, 0, true, true }, ACK },
+	{ { "a greeting", 0, 0, 12, NULL, 60, true, true }, ACK | PSH },
+	{ { "an odd number of bytes", 1, 0, 12, NULL, 61, true, true }, ACK | PSH },
+	{ { "two VLAN tags", 2, 0, 0, NULL, 1400, true, true }, ACK },
+	{ { "IP options", 0, 40, 40, NULL, 5, true, false }, ACK },
+	{ { "extension headers", 2, 0, 12, "hdra", 5, false, true }, ACK },
+	{ { "a jumbo frame", 0, 0, 12, NULL, 8900, true, true }, ACK },
+	{ { "FIN", 0, 0, 0, NULL, 0, true, true }, ACK | FIN },
+	{ { "RST", 0, 0, 0, NULL, 0, true, true }, RST | ACK },
 };
 
 static void every_dress_reaches_the_client(void **state)
@@ -32,15 +29,10 @@ static void every_dress_reaches_the_client(void **state)
 		for (size_t i = 0; i < COUNT(dresses); i++) {
 			struct pkt in = reply_of(f, dresses[i].flags), want;
 
-			if (!(f == V4 ? dresses[i].v4 : dresses[i].v6))
+			if (!dress_put_on(&dresses[i].dress, f, &in))
 				continue;
-			in.vlans = dresses[i].vlans;
-			in.ip_options = dresses[i].ip_options;
-			in.tcp_options = dresses[i].tcp_options;
-			in.extensions = dresses[i].extensions;
-			in.payload = dresses[i].payload;
 			want = at_client(&in);
-			expect(dresses[i].sentence, &in, LB_TX_REPLY, &want);
+			expect(dresses[i].dress.sentence, &in, LB_TX_REPLY, &want);
 		}
 	}
 }

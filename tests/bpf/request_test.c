@@ -3,17 +3,11 @@
  * A client's packets to a VIP: what of them reaches the mail server, in every dress that Ethernet and IP have for
  * them, and what is refused.
  */
+#include "dress.h"
 #include "talk.h"
 
 /* One packet of an open session per row; what comes out is that packet with the changes of its mode. */
-static const struct {
-	const char *sentence;
-	int vlans;
-	__u8 ip_options, tcp_options;
-	const char *extensions;
-	__u16 payload;
-	bool v4, v6;
-} dresses[] = {
+static const struct dress dresses[] = {
 	{ "a bare packet", 0, 0, 0, NULL, 0, true, true },
 	{ "one byte of payload", 0, 0, 0, NULL, 1, true, true },
 	{ "a full packet", 0, 0, 12, NULL, 1448, true, true },
@@ -39,13 +33,8 @@ static void every_dress_reaches_the_mail_server(void **state)
 		for (size_t i = 0; i < COUNT(dresses); i++) {
 			struct pkt in = request_of(family, mode, ACK | PSH), want;
 
-			if (!(family == V4 ? dresses[i].v4 : dresses[i].v6))
+			if (!dress_put_on(&dresses[i], family, &in))
 				continue;
-			in.vlans = dresses[i].vlans;
-			in.ip_options = dresses[i].ip_options;
-			in.tcp_options = dresses[i].tcp_options;
-			in.extensions = dresses[i].extensions;
-			in.payload = dresses[i].payload;
 			in.seed = i;
 			want = at_backend(&in, mode, 0);
 			expect(dresses[i].sentence, &in, LB_TX_REQUEST, &want);
@@ -61,13 +50,10 @@ static void a_syn_in_every_dress_opens_a_session(void **state)
 			struct pkt in = request_of(family, mode, SYN), want;
 			struct lb_flow pend;
 
-			if (!(family == V4 ? dresses[i].v4 : dresses[i].v6))
+			if (!dress_put_on(&dresses[i], family, &in))
 				continue;
 			world_reset();
-			in.vlans = dresses[i].vlans;
-			in.ip_options = dresses[i].ip_options;
-			in.tcp_options = dresses[i].tcp_options;
-			in.extensions = dresses[i].extensions;
+			in.payload = 0;
 			want = at_backend(&in, mode, 0);
 			expect(dresses[i].sentence, &in, LB_TX_SYN, &want);
 			assert_true(get_pending(family, mode, &pend));
@@ -240,10 +226,8 @@ static void padding_behind_the_packet_is_carried_along(void **state)
 		handshake(family, mode);
 		pkt_build(&in, &p);
 		pkt_build(&want, &q);
-		memset(in.bytes + in.len, 0xa5, 10);
-		memset(want.bytes + want.len, 0xa5, 10);
-		in.len += 10;
-		want.len += 10;
+		frame_pad(&in, 0xa5, 10);
+		frame_pad(&want, 0xa5, 10);
 		expect_frame("ten bytes of padding", &in, LB_TX_REQUEST, &want);
 	}
 }

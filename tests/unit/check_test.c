@@ -9,18 +9,13 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include "../../loader/addr.h"
 #include "../../loader/check.h"
+#include "descriptors.h"
+#include "event_loop.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define DEADLINE_MS	10000
 
 struct seen {
 	struct checks *checks;
@@ -30,16 +25,6 @@ struct seen {
 	int remove_id;		/* in the verdict */
 	bool close;
 };
-
-static sd_event *event;
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
 
 static void on_verdict(void *arg, int id, enum backend_health health, const char *reason)
 {
@@ -58,38 +43,6 @@ static void on_verdict(void *arg, int id, enum backend_health health, const char
 	strncpy(seen->reason, reason, sizeof(seen->reason) - 1);
 }
 
-static void run_for(__u64 ms)
-{
-	__u64 end = now_ms() + ms, now;
-
-	while ((now = now_ms()) < end)
-		assert_true(sd_event_run(event, (end - now) * 1000) >= 0);
-}
-
-#define RUN_UNTIL(condition) do { \
-	__u64 end_ = now_ms() + DEADLINE_MS; \
-	while (!(condition)) { \
-		assert_true(now_ms() < end_); \
-		assert_true(sd_event_run(event, 100000) >= 0); \
-	} \
-} while (0)
-
-static int listener(__u16 *port, int backlog)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	assert_int_not_equal(fd, -1);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	/* backlog -1: a port that is ours, and refuses. */
-	if (backlog >= 0)
-		assert_int_equal(listen(fd, backlog), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	*port = ntohs(sa.sin_port);
-	return fd;
-}
-
 static struct check_target target_at(__u16 port)
 {
 	struct check_target t = {
@@ -104,19 +57,7 @@ static struct check_target target_at(__u16 port)
 /* Sockets only: sd-event opens its own descriptors when it first needs them. */
 static int open_sockets(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-	char to[64];
-	int n = 0;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		memset(to, 0, sizeof(to));
-		if (readlinkat(dirfd(dir), entry->d_name, to, sizeof(to) - 1) > 0 && !strncmp(to, "socket:", 7))
-			n++;
-	}
-	closedir(dir);
-	return n;
+	return open_descriptors("socket:");
 }
 
 static int setup(void **state)
@@ -222,7 +163,7 @@ static void a_fresh_target_that_listens_is_up_at_once(void **state)
 	struct check_target t;
 	struct check_status status;
 	__u16 port;
-	int fd = listener(&port, 16);
+	int fd = loopback_listener(&port, 16);
 
 	t = target_at(port);
 	t.conf.rise = 5;
@@ -247,7 +188,7 @@ static void a_fresh_target_that_refuses_is_down_at_once(void **state)
 	struct check_status status;
 	struct check_target t;
 	__u16 port;
-	int fd = listener(&port, -1);
+	int fd = loopback_listener(&port, -1);
 
 	t = target_at(port);
 	t.conf.fall = 5;
@@ -265,7 +206,7 @@ static void a_fresh_target_that_refuses_is_down_at_once(void **state)
 static int silent_listener(__u16 *port, int *filler)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = listener(port, 0);
+	int fd = loopback_listener(port, 0);
 
 	*filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	sa.sin_port = htons(*port);
@@ -314,7 +255,7 @@ static void a_server_that_stops_falls_and_one_that_starts_rises(void **state)
 	struct seen *seen = *state;
 	struct check_target t;
 	__u16 port;
-	int fd = listener(&port, -1);
+	int fd = loopback_listener(&port, -1);
 
 	t = target_at(port);
 	assert_int_equal(checks_set(seen->checks, 3, &t, HEALTH_UP, false), 0);
@@ -335,7 +276,7 @@ static void doubt_shrinks_the_interval(void **state)
 	__u64 start = now_ms();
 	struct check_target t;
 	__u16 port;
-	int fd = listener(&port, -1);
+	int fd = loopback_listener(&port, -1);
 
 	t = target_at(port);
 	t.conf.interval_ms = 1000;
@@ -373,7 +314,7 @@ static void a_running_check_can_be_sent_elsewhere(void **state)
 	struct seen *seen = *state;
 	struct check_target t, other;
 	__u16 port, other_port;
-	int filler, fd = silent_listener(&port, &filler), other_fd = listener(&other_port, 16), sockets = open_sockets();
+	int filler, fd = silent_listener(&port, &filler), other_fd = loopback_listener(&other_port, 16), sockets = open_sockets();
 
 	t = target_at(port);
 	other = target_at(other_port);
@@ -414,7 +355,7 @@ static void a_verdict_may_remove_its_target(void **state)
 	struct seen *seen = *state;
 	struct check_target t;
 	__u16 port;
-	int fd = listener(&port, 16), refusing = listener(&port, -1);
+	int fd = loopback_listener(&port, 16), refusing = loopback_listener(&port, -1);
 
 	for (int i = 0; i < 2; i++) {	/* refused within start(); then connected, from the event */
 		struct sockaddr_in sa;
@@ -439,7 +380,7 @@ static void a_verdict_may_close_the_engine(void **state)
 	struct seen *seen = *state;
 	struct check_target t;
 	__u16 port;
-	int fd = listener(&port, 16), sockets = open_sockets();
+	int fd = loopback_listener(&port, 16), sockets = open_sockets();
 
 	t = target_at(port);
 	seen->close = true;
@@ -458,7 +399,7 @@ static void a_thousand_targets_come_up_without_a_leak(void **state)
 	struct seen *seen = *state;
 	struct check_target t;
 	__u16 port;
-	int fd = listener(&port, 4096), sockets = open_sockets();
+	int fd = loopback_listener(&port, 4096), sockets = open_sockets();
 
 	t = target_at(port);
 	t.conf.interval_ms = 60000;
@@ -563,7 +504,7 @@ static void good_traffic_stretches_the_interval(void **state)
 {
 	struct seen *seen = *state;
 	__u16 port;
-	int fd = listener(&port, 128);
+	int fd = loopback_listener(&port, 128);
 	struct check_target t = target_at(port);
 	__u64 often, seldom;
 
@@ -580,7 +521,7 @@ static void doubt_checks_at_once(void **state)
 {
 	struct seen *seen = *state;
 	__u16 port;
-	int fd = listener(&port, 128);
+	int fd = loopback_listener(&port, 128);
 	struct check_target t = target_at(port);
 	struct check_status first, second;
 

@@ -14,35 +14,17 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include "../../loader/addr.h"
 #include "../../loader/agent.h"
 #include "../../loader/checker.h"
 #include "../../loader/checker_conn.h"
+#include "event_loop.h"
 #include "smtp_server.h"
 
-#define DEADLINE_MS	20000
 #define MANY		1500
 
-static sd_event *event;
 static struct checker *checker;
 static struct { int n, results[CHECK_RESULT_MAX]; struct checker_answer last; char transcript[8193]; bool close; __s64 cancel; } got;
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
-#define RUN_UNTIL(condition) do { \
-	__u64 end_ = now_ms() + DEADLINE_MS; \
-	while (!(condition)) { \
-		assert_true(now_ms() < end_); \
-		assert_true(sd_event_run(event, 50000) >= 0); \
-	} \
-} while (0)
 
 static void on_answer(void *arg, const struct checker_answer *answer, const char *transcript)
 {
@@ -57,20 +39,6 @@ static void on_answer(void *arg, const struct checker_answer *answer, const char
 		checker_close(checker);
 		checker = NULL;
 	}
-}
-
-static int listener(__u16 *port, int backlog)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	if (backlog >= 0)
-		assert_int_equal(listen(fd, backlog), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	*port = ntohs(sa.sin_port);
-	return fd;
 }
 
 static struct checker_request request_to(__u16 port, __u32 timeout_ms)
@@ -109,7 +77,7 @@ static void the_process_has_nothing_left(void **state)
 	int fds = 0, seen = 0;
 	struct dirent *entry;
 	__u16 port;
-	int fd = listener(&port, 4);
+	int fd = loopback_listener(&port, 4);
 	DIR *dir;
 	FILE *f;
 
@@ -197,7 +165,7 @@ static void more_than_fit_wait_their_turn(void **state)
 {
 	struct checker_request req;
 	__u16 port;
-	int fd = listener(&port, -1);
+	int fd = loopback_listener(&port, -1);
 
 	(void)state;
 	req = request_to(port, 5000);
@@ -214,13 +182,13 @@ static void many_that_hang_hold_up_nobody(void **state)
 	struct checker_request req;
 	__u64 start;
 	__u16 port;
-	int fd = listener(&port, 4096);
+	int fd = loopback_listener(&port, 4096);
 
 	(void)state;
 	req = request_to(port, 2000);
 	for (int i = 0; i < 500; i++)
 		assert_true(checker_ask(checker, &req, on_answer, NULL) > 0);
-	close(listener(&port, -1));
+	close(loopback_listener(&port, -1));
 	req = request_to(port, 2000);	/* refused at once, behind 500 that hang */
 	assert_true(checker_ask(checker, &req, on_answer, NULL) > 0);
 	start = now_ms();
@@ -237,7 +205,7 @@ static void cancelled_is_forgotten(void **state)
 	struct checker_request req;
 	__s64 first, second;
 	__u16 port;
-	int fd = listener(&port, 4);
+	int fd = loopback_listener(&port, 4);
 
 	(void)state;
 	req = request_to(port, 200);
@@ -258,7 +226,7 @@ static void death_ends_what_is_under_way(void **state)
 {
 	struct checker_request req;
 	__u16 port;
-	int fd = listener(&port, 16);
+	int fd = loopback_listener(&port, 16);
 	pid_t pid;
 
 	(void)state;
@@ -284,7 +252,7 @@ static void everything_may_be_closed_from_within(void **state)
 {
 	struct checker_request req;
 	__u16 port;
-	int fd = listener(&port, -1);
+	int fd = loopback_listener(&port, -1);
 
 	(void)state;
 	req = request_to(port, 5000);
@@ -301,7 +269,7 @@ static void everything_may_be_closed_at_its_death(void **state)
 {
 	struct checker_request req;
 	__u16 port;
-	int fd = listener(&port, 16);
+	int fd = loopback_listener(&port, 16);
 
 	(void)state;
 	req = request_to(port, 5000);

@@ -9,7 +9,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <curl/curl.h>
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include "../../loader/api_names.h"
+#include "descriptors.h"
 #include "http_server.h"
 
 static struct http_server server;
@@ -126,18 +126,6 @@ static double now_s(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void a_request_reaches_the_handler_whole(void **state)
@@ -416,13 +404,13 @@ static void nothing_is_left_open(void **state)
 
 	(void)state;
 	request("/x", "GET", NULL, 0);		/* whatever libcurl opens once */
-	before = count_fds();
+	before = open_descriptors("");
 	start((struct http_conf){});
 	fd = raw_connect();
 	assert_int_equal(request("/x", "GET", NULL, 0).status, 200);
 	stop();
 	close(fd);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(open_descriptors(""), before);
 }
 
 static void a_silent_client_is_cut_off(void **state)

@@ -35,13 +35,18 @@ static __u64 dice(void)
 	return x;
 }
 
-static void make_members(struct maglev_member *members, size_t n, __u32 (*weight)(size_t i))
+/* Returns the sum of the weights. */
+static __u64 make_members(struct maglev_member *members, size_t n, __u32 (*weight)(size_t i))
 {
+	__u64 sum = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		struct lb_addr addr = { .bytes = { [10] = 0xff, [11] = 0xff, 10, 0, i >> 8, i } };
 
 		members[i] = (struct maglev_member){ .id = i + 1, .weight = weight(i), .key = maglev_key(&addr) };
+		sum += members[i].weight;
 	}
+	return sum;
 }
 
 static __u32 equal(size_t i)
@@ -206,11 +211,8 @@ static void every_slot_is_filled_and_shares_follow_the_weights(void **state)
 	(void)state;
 	for (size_t w = 0; w < COUNT(weights); w++) {
 		for (size_t s = 0; s < COUNT(sizes); s++) {
-			__u64 sum = 0;
+			__u64 sum = make_members(members, sizes[s], weights[w]);
 
-			make_members(members, sizes[s], weights[w]);
-			for (size_t i = 0; i < sizes[s]; i++)
-				sum += members[i].weight;
 			assert_int_equal(maglev_fill(members, sizes[s], fast), 0);
 			count_slots(fast, M, count);
 			for (size_t i = 0; i < sizes[s]; i++) {
@@ -352,11 +354,8 @@ static void a_long_round_is_scaled_and_drops_nobody(void **state)
 	(void)state;
 	for (size_t w = 0; w < COUNT(weights); w++) {
 		for (size_t s = 0; s < COUNT(sizes); s++) {
-			__u64 sum = 0;
+			__u64 sum = make_members(members, sizes[s], weights[w]);
 
-			make_members(members, sizes[s], weights[w]);
-			for (size_t i = 0; i < sizes[s]; i++)
-				sum += members[i].weight;
 			assert_int_equal(maglev_fill_round(members, sizes[s], fast, &slots_n), 0);
 			assert_in_range(slots_n, 1, M);
 			count_slots(fast, slots_n, count);

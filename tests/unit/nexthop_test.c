@@ -11,18 +11,16 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "../../loader/addr.h"
 #include "../../loader/nexthop.h"
-
-#define DEADLINE_MS 10000
+#include "descriptors.h"
+#include "event_loop.h"
 
 static const __u8 mac_home[] = { 2, 0, 0, 0, 0, 0x0a }, mac_away[] = { 2, 0, 0, 0, 0, 0x0b };
 
@@ -35,7 +33,6 @@ struct watcher {
 };
 
 static struct watcher watcher;
-static sd_event *event;
 static int origin = -1, home = -1, away = -1;
 
 #define NEEDS_ROOT() do { if (*why_not) skip(); } while (0)
@@ -61,14 +58,6 @@ static int sh_away(const char *command)
 static int new_netns(void)
 {
 	return unshare(CLONE_NEWNET) == -1 ? -1 : open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-}
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
 static void on_changed(void *arg)
@@ -144,14 +133,6 @@ static struct lb_addr addr(const char *text)
 
 	assert_int_equal(addr_parse(text, &out), 0);
 	return out;
-}
-
-static void run_for(__u64 ms)
-{
-	__u64 end = now_ms() + ms, now;
-
-	while ((now = now_ms()) < end)
-		assert_true(sd_event_run(event, (end - now) * 1000) >= 0);
 }
 
 /* As a caller does: look, wait for changed(), look again. Returns the result of the last look. */
@@ -363,8 +344,7 @@ static void a_route_that_comes_is_noticed(void **state)
 	settle();
 	assert_int_equal(sh("ip route add 198.51.100.0/24 via 192.0.2.2"), 0);
 	start = now_ms();
-	while (!watcher.changed)
-		assert_true(sd_event_run(event, 100000) >= 0);
+	RUN_UNTIL(watcher.changed);
 	assert_true(now_ms() - start < 500);
 	look_until("198.51.100.7", is_resolved, &hop);
 	assert_hop(&hop, "192.0.2.2");
@@ -515,18 +495,6 @@ static void changed_may_close_the_watcher(void **state)
 	assert_null(watcher.nh);
 }
 
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void opening_and_closing_leaks_no_descriptor(void **state)
 {
 	struct nexthops *nh;
@@ -534,12 +502,12 @@ static void opening_and_closing_leaks_no_descriptor(void **state)
 
 	(void)state;
 	NEEDS_ROOT();
-	fds = open_fds();
+	fds = open_descriptors("");
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(nexthops_open(event, on_changed, &watcher, &nh), 0);
 		nexthops_close(nh);
 	}
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(open_descriptors(""), fds);
 	nexthops_close(NULL);
 }
 

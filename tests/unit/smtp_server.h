@@ -6,7 +6,6 @@
 #ifndef SMTP_SERVER_H
 #define SMTP_SERVER_H
 
-#include <arpa/inet.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -15,9 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "descriptors.h"
 
 enum cert { CERT_NONE = 0, CERT_GOOD, CERT_EXPIRED, CERT_WRONG_NAME, CERT_SELF_SIGNED, CERT_MAX };
 #define CERT_NAME "mx.example.com"
@@ -188,14 +185,7 @@ static inline void *smtp_server_run(void *arg)
 
 static inline int smtp_server_start(struct smtp_server *s)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-
-	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->listener == -1 || bind(s->listener, (struct sockaddr *)&sa, sizeof(sa)) || listen(s->listener, 8) ||
-	    getsockname(s->listener, (struct sockaddr *)&sa, &len))
-		return -1;
-	s->port = ntohs(sa.sin_port);
+	s->listener = loopback_listener(&s->port, 8);
 	return pthread_create(&s->thread, NULL, smtp_server_run, s);
 }
 
