@@ -245,13 +245,13 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 	if (old) {
 		flow_end(old, LB_FLOW_CLOSING);
 		__builtin_memcpy(old, &fresh, sizeof(fresh));
-	} else if (bpf_map_update_elem(&flows, key, &fresh, BPF_NOEXIST) == 0) {
+	} else if (flow_insert(key, &fresh) == 0) {
 		if (total)
 			__sync_fetch_and_add(&total->flow_entries, 1);
-		flow = bpf_map_lookup_elem(&flows, key);
+		flow = flow_find(key);
 	} else {
 		/* another CPU was first, or the table is full */
-		return bpf_map_lookup_elem(&flows, key);
+		return flow_find(key);
 	}
 	if (!flow)
 		return NULL;

@@ -31,7 +31,7 @@ static __always_inline enum lb_verdict fragment_later(struct lb_pkt *pkt, __u32 
 	svc = service_find(&pkt->dst, pkt->dst_port);
 	if (svc) {
 		request_key(pkt, svc, &key);
-		flow = bpf_map_lookup_elem(&flows, &key);
+		flow = flow_find(&key);
 		if (!flow)
 			return LB_PASS_FRAGMENT;
 		v = forward_request(pkt, flow->backend, false, out_ifindex);
@@ -41,7 +41,7 @@ static __always_inline enum lb_verdict fragment_later(struct lb_pkt *pkt, __u32 
 	if (!ref)
 		return LB_PASS_FRAGMENT;
 	reply_key(pkt, ref, &key);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = flow_find(&key);
 	if (!flow || flow->backend != ref->backend)
 		return LB_PASS_FRAGMENT;
 	v = forward_reply(pkt, ref, flow, false, out_ifindex);

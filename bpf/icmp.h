@@ -102,7 +102,7 @@ static __always_inline enum lb_verdict icmp_to_backend(struct lb_pkt *pkt, struc
 	struct lb_flow_key key = {
 		.client = in->dst, .client_port = in->dst_port, .port = in->src_port, .vip_id = svc->vip_id,
 	};
-	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &key);
+	struct lb_flow *flow = flow_find(&key);
 	struct lb_backend *be;
 	enum lb_verdict v;
 	__u32 id, gain;
@@ -132,7 +132,7 @@ static __always_inline enum lb_verdict icmp_to_client(struct lb_pkt *pkt, struct
 	struct lb_flow_key key = {
 		.client = in->src, .client_port = in->src_port, .port = in->dst_port, .vip_id = ref->vip_id,
 	};
-	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &key);
+	struct lb_flow *flow = flow_find(&key);
 	struct lb_backend_ref as = *ref;
 	enum lb_verdict v;
 	__u32 gain;

@@ -35,6 +35,7 @@
 #include "select.h"
 #include "pending.h"
 #include "doubt.h"
+#include "resize.h"
 #include "flow.h"
 #include "forward.h"
 #include "request.h"
@@ -255,6 +256,20 @@ int lb(struct xdp_md *ctx)
 	if (proto == bpf_htons(ETH_P_IPV6))
 		return fast(ctx, &pkt, LB_IPV6);
 	return finish(ctx->ingress_ifindex, LB_PASS_NOT_IP, 0);
+}
+
+/* Moves a part of the flows, and adds up how many. */
+SEC("syscall")
+int move(__u32 *moved)
+{
+	void *before = flow_table(LB_FLOWS_MOVING);
+	__u32 n = *moved, end = n + RESIZE_MOVES; /* from without: counting from 0 the verifier would go all the way */
+	struct resize_walk walk = { .n = n, .end = end };
+
+	if (before)
+		bpf_for_each_map_elem(before, resize_walk_one, &walk, 0);
+	*moved = walk.n;
+	return 0;
 }
 
 SEC("syscall")

@@ -238,6 +238,14 @@ struct lb_table {
 };
 
 /* --- map "totals": one value. Writer: the program (atomic) ------------------------ */
+/* --- map "flow_tables": "flows", and the table that it replaces. Writer: lbd. ----- */
+enum lb_flow_table {
+	LB_FLOWS_NOW = 0,	/* "flows" itself */
+	LB_FLOWS_SHARED,	/* the one before: an older program may still run, so flows live there */
+	LB_FLOWS_MOVING,	/* the one before: flows move from there to "flows" */
+	LB_FLOWS_MAX,
+};
+
 struct lb_totals {
 	__u64 flow_entries;	/* entries in "flows", lingering ones too */
 	__u64 flow_limit;	/* its size: written by lbd at load */

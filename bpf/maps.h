@@ -97,6 +97,23 @@ struct {
 	__type(value, struct lb_flow);
 } flows SEC(".maps");
 
+/* The flow table once more, and for a while the one of another size that it replaces (resize.h). Only the fast path looks
+ * into "flows" itself. Writer: lbd. */
+struct lb_flows_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_DEFAULT_FLOWS);
+	__uint(key_size, sizeof(struct lb_flow_key));
+	__uint(value_size, sizeof(struct lb_flow));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, LB_FLOWS_MAX);
+	__type(key, __u32);
+	__array(values, struct lb_flows_map);
+} flow_tables SEC(".maps") = {
+	.values = { [LB_FLOWS_NOW] = (void *)&flows },
+};
+
 /* Ports of fragmented datagrams. LRU: a lost entry costs one retransmission. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -69,7 +69,7 @@ static __always_inline bool reply_is_for(const struct lb_pkt *pkt, const struct 
 /* Any packet of a mail server, whatever its flow. */
 static __always_inline enum lb_verdict reply(struct reply *rp)
 {
-	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &rp->key);
+	struct lb_flow *flow = flow_find(&rp->key);
 	struct lb_flow *pend = pending_find(&rp->key, rp->hash, rp->now);
 
 	if (flow && flow->backend != rp->ref->backend)

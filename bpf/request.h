@@ -178,7 +178,7 @@ static __always_inline enum lb_verdict request_pending(struct request *rq, struc
 /* Any packet of a client, whatever its flow. */
 static __always_inline enum lb_verdict request(struct request *rq)
 {
-	struct lb_flow *flow = bpf_map_lookup_elem(&flows, &rq->key);
+	struct lb_flow *flow = flow_find(&rq->key);
 	struct lb_flow *pend = pending_find(&rq->key, rq->hash, rq->now);
 	enum lb_verdict v;
 

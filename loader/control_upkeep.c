@@ -316,6 +316,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 	struct control *ctl = arg;
 
 	(void)usec;
+	datapath_move(ctl->dp);
 	refresh_reply_times(ctl);
 	control_listen(ctl, control_now_ns());
 	if (++ctl->ticks % TICKS_A_SECOND == 0)

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "datapath.h"
+#include "flow_table.h"
 #include "lb.skel.h"
 #include "log.h"
 
@@ -33,6 +34,7 @@ struct datapath {
 	struct datapath_maps maps;
 	char bpffs[PATH_MAX];
 	bool adopted;
+	struct flow_table flow_table;
 	int sweep_fd;
 	char slow_pin[32];
 };
@@ -150,21 +152,26 @@ static void discard_pins(const struct datapath *dp)
 	closedir(dir);
 }
 
-/* The table keeps the size it was made with: its flows matter more than the number in the config. */
-static void adopt_size(struct bpf_map *map, const char *path, __u32 wanted)
+/* Entries in the pinned flow table; 0 when there is none. */
+static __u64 flow_entries(const struct datapath *dp)
 {
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-	int fd = bpf_obj_get(path);
+	struct lb_totals totals = {};
+	char path[PATH_MAX];
+	__u32 zero = 0;
+	int fd = pin_path(dp, "totals", path) ? -1 : bpf_obj_get(path);
 
-	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.max_entries != wanted) {
-		log_warn("flow table keeps its size of %u; %u takes effect after \"lbd --discard-state\"", info.max_entries,
-			 wanted);
-		wanted = info.max_entries;
-	}
-	if (fd >= 0)
-		close(fd);
-	bpf_map__set_max_entries(map, wanted);
+	if (fd < 0)
+		return 0;
+	bpf_map_lookup_elem(fd, &zero, &totals);
+	close(fd);
+	return totals.flow_entries;
+}
+
+static int set_flow_table(struct datapath *dp, __u32 size)
+{
+	int ret = flow_table_prepare(&dp->flow_table, dp->bpffs, flow_entries(dp), &size);
+
+	return ret ? ret : bpf_map__set_max_entries(dp->skel->maps.flows, size);
 }
 
 static int set_pins(struct datapath *dp, const struct datapath_options *opt)
@@ -179,8 +186,9 @@ static int set_pins(struct datapath *dp, const struct datapath_options *opt)
 		err = pin_path(dp, bpf_map__name(map), path);
 		if (err)
 			return err;
-		if (map == dp->skel->maps.flows)
-			adopt_size(map, path, opt->flows);
+		err = map == dp->skel->maps.flows ? set_flow_table(dp, opt->flows) : 0;
+		if (err)
+			return err;
 		err = bpf_map__set_pin_path(map, path);
 		if (err)
 			return err;
@@ -277,6 +285,7 @@ static int load(struct datapath *dp, const struct datapath_options *opt, __u64 s
 	ret = bpf_map_update_elem(bpf_map__fd(dp->skel->maps.meta), &zero, &meta, BPF_ANY);
 	ret = ret ? ret : map_memory(dp);
 	ret = ret ? ret : pin_slow_paths(dp);
+	ret = ret ? ret : flow_table_begin(&dp->flow_table, dp->maps.flows, bpf_map__fd(dp->skel->maps.flow_tables));
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "cannot set up the maps: %s", strerror(-ret));
 	dp->sweep_fd = bpf_program__fd(dp->skel->progs.sweep);
@@ -292,6 +301,7 @@ int datapath_open(const struct datapath_options *opt, struct datapath **out, str
 
 	if (!dp)
 		return lb_error(err, LB_EXIT_FAILED, "out of memory");
+	dp->flow_table.before = -1;
 	libbpf_set_print(print_libbpf);
 	snprintf(dp->bpffs, sizeof(dp->bpffs), "%s", opt->bpffs);
 	ret = prepare_folder(dp->bpffs, err);
@@ -326,6 +336,7 @@ void datapath_close(struct datapath *dp)
 {
 	if (!dp)
 		return;
+	flow_table_close(&dp->flow_table);
 	lb_bpf__destroy(dp->skel);
 	free(dp);
 }
@@ -494,6 +505,8 @@ void datapath_settle(struct datapath *dp)
 		datapath_link(dp, entry->d_name + strlen(LINK_PREFIX), &link);
 		all = !link.attached || link.prog_id == info.id;
 	}
+	if (all)
+		flow_table_settle(&dp->flow_table);
 	rewinddir(dir);
 	while (all && (entry = readdir(dir)))
 		if (has_prefix(entry->d_name, SLOW_PREFIX) && strcmp(entry->d_name, dp->slow_pin) != 0)
@@ -508,4 +521,9 @@ int datapath_sweep(struct datapath *dp, struct lb_sweep *arg)
 	opts.ctx_in = arg; /* the kernel writes the result back into it; it takes no ctx_out for this type */
 	opts.ctx_size_in = sizeof(*arg);
 	return bpf_prog_test_run_opts(dp->sweep_fd, &opts);
+}
+
+bool datapath_move(struct datapath *dp)
+{
+	return flow_table_move(&dp->flow_table, bpf_program__fd(dp->skel->progs.move));
 }

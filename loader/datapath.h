@@ -18,7 +18,7 @@ struct hint_table;
 
 struct datapath_options {
 	const char *bpffs;	/* folder for the pins, made when missing */
-	__u32 flows;		/* size of the flow table, when it is new */
+	__u32 flows;		/* size of the flow table: the flows in it move when it differs */
 	__u64 hash_seed;	/* 0: the pinned one, or a random one */
 	__u64 half_open_ns;
 	bool discard_state;	/* throw pins of another version away */
@@ -59,6 +59,8 @@ struct datapath_maps {
 };
 const struct datapath_maps *datapath_maps(const struct datapath *dp);
 
+/* A part of the flows moves to a table of another size. False: there is nothing to move. */
+bool datapath_move(struct datapath *dp);
 /* One walk over the flow table. 0 or -errno. */
 int datapath_sweep(struct datapath *dp, struct lb_sweep *arg);
 

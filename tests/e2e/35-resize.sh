@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The flow table changes its size, up and down, while mail flows and sessions are held; once lbd dies on the way. No session
+# may be lost, and no count.
+. "$(dirname "$0")/../harness/lab.sh"
+
+HELD=${HELD:-$(long 60 400)}
+ROUNDS=${ROUNDS:-$(long 1 5)}
+
+config() # FLOWS
+{
+	local n
+	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
+		interfaces:
+		  - {name: front, mode: native}
+		  - {name: back, mode: native}
+		flows: $1
+		services:
+		  - name: smtp
+		    vip: [$VIP4, "$VIP6"]
+		    ports: [25]
+		    check: {kind: tcp, interval: 1s}
+		    backends:
+	YAML
+	for ((n = 1; n <= LAB_SERVERS; n++)); do
+		printf '      - {name: mailx%s, address: %s}\n      - {name: mailx%s-v6, address: "%s"}\n' "$n" "$(server_addr "$n")" \
+			"$n" "$(server_addr "$n" 6)" >>"$LAB_DIR/etc/mailxdp.yaml"
+	done
+}
+
+limit_is() # ENTRIES
+{
+	[ "$(lbctl status --json | jq .flows.limit)" = "$1" ]
+}
+
+moved() # the table before is gone
+{
+	! in_ns lb test -e "$LAB_DIR/bpf/flows_before"
+}
+
+hold_start() # CLIENT FAMILY
+{
+	local vip=$VIP4
+	[ "$2" = 4 ] || vip=$VIP6
+	SPAWN_LOG=hold$2 spawn "$1" "$TOOLS/hold_tool" --addr "$vip" --n "$HELD" --noop-interval 0.3 \
+		--ready-file "$LAB_DIR/run/held$2" --quit
+	wait_for 20 test -e "$LAB_DIR/run/held$2" || die "the sessions cannot be held"
+}
+
+resize() # FLOWS ENTRIES
+{
+	config "$1"
+	lbd_stop
+	lbd_start
+	check "restarted with $1 entries: the table has them" wait_for 10 limit_is "$2"
+	check "and all flows have moved" wait_for 10 moved
+}
+
+counts_agree() # what the balancer counts, and what is in the table
+{
+	local open counted
+	open=$(lbctl flows --json | jq '[.flows[] | select(.turn != "-")] | length')
+	counted=$(list_json '[.backends[].conns] | add')
+	[ "$open" = "$counted" ] && [ "$open" = "$1" ]
+}
+
+need_lbd
+lab_up two 3 3
+sinks_start
+config 4096
+lbd_start
+wait_for 15 all_up || die "the mail servers do not come up"
+hold_start c1 4
+hold4=$SPAWNED
+hold_start c2 6
+hold6=$SPAWNED
+LOAD_BATCH=60
+LOAD_ARGS=(-w 1)
+load_start 20 "$VIP4" "$VIP6"
+for ((round = 1; round <= ROUNDS; round++)); do
+	resize 64k 65536
+	resize 8192 8192
+done
+config 16k
+lbd_kill9
+lbd_start
+lbd_kill9
+config 32k # the move to 16k goes first
+lbd_start
+check "killed on the way: all flows have moved" wait_for 10 moved
+load_stop
+is "no batch of sessions failed" "$LOAD_FAILED" 0
+check "mail flowed all the time ($LOAD_SENT messages)" test "$LOAD_SENT" -gt 0
+is "every message arrived once" "$(count_delivered)" "$LOAD_SENT"
+check "the counts are those of the flows" wait_for 10 counts_agree $((2 * HELD))
+config 16
+lbd_stop
+lbd_start
+check "a table too small for its flows is not made" limit_is "$(lbctl status --json | jq .flows.limit)"
+is "the log says why" "$(grep -c 'is too small for the' "$LAB_DIR/log/lbd.log")" 1
+for pid in "$hold4" "$hold6"; do
+	unspawn "$pid" TERM
+done
+for family in 4 6; do
+	is "IPv$family: $HELD held sessions: held, lost, changed" \
+		"$(jq -r '"\(.held) \(.lost) \(.changed)"' "$LAB_DIR/log/hold$family.log")" "$HELD 0 0"
+done
+lab_done
