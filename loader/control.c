@@ -61,6 +61,7 @@ static int adopt(struct control *ctl)
 	ret = control_carry_ids(ctl, old, ctl->config->pool);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++)
 		ctl->be[id].fresh = !old->backends[id].used;
+	control_presume_agents(ctl, old);
 	/* packets go on over these next hops while the kernel is asked about them anew */
 	for (int id = 1; id < LB_MAX_BACKENDS; id++)
 		if (ctl->config->pool->backends[id].used && old->backends[id].used)

@@ -31,7 +31,7 @@ static void say_change(struct control *ctl, int id, enum backend_state was)
 	enum backend_state is = backend_state(be);
 	char text[AGENT_TEXT_LEN + 16], line[HISTORY_TEXT_LEN];
 
-	snprintf(text, sizeof(text), "agent: %s", be->agent.text);
+	snprintf(text, sizeof(text), "agent: %s", *be->agent.text ? be->agent.text : "silent");
 	if (is == was) {
 		snprintf(line, sizeof(line), "%s: %.180s", be->name, text);
 		log_info("backend %s", line);
@@ -44,22 +44,47 @@ static void say_change(struct control *ctl, int id, enum backend_state was)
 			   text);
 }
 
+void control_presume_agents(struct control *ctl, const struct pool *old)
+{
+	struct pool *pool = ctl->config->pool;
+
+	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
+		struct backend *be = &pool->backends[id];
+
+		if (!be->used || !pool->services[be->service].agent.port || backend_is_eligible(&old->backends[id]) ||
+		    !old->backends[id].used)
+			continue;
+		be->agent = (struct agent_word){ .admin = AGENT_DRAIN, .text = "not heard since the restart" };
+		ctl->be[id].presumed = true;
+	}
+}
+
+/* Also when it is silent: then its checks alone decide. */
+static bool drop_presumption(struct control *ctl, int id)
+{
+	if (!ctl->be[id].presumed)
+		return false;
+	ctl->be[id].presumed = false;
+	ctl->config->pool->backends[id].agent = (struct agent_word){};
+	return true;
+}
+
 void control_agent_heard(void *arg, int id, const struct agent_report *report, __u32 missed)
 {
 	struct control *ctl = arg;
 	struct backend *be = &ctl->config->pool->backends[id];
 	enum backend_state was = backend_state(be);
 	__u64 now = control_now_ns();
+	bool news;
 
 	if (!be->used)
 		return;
-	if (missed == PATIENCE && !report)
-		say_silence(ctl, id, true);
-	if (!report)
-		return;
-	if (missed >= PATIENCE)
-		say_silence(ctl, id, false);
-	if (!pool_backend_agent(ctl->config->pool, id, report, now))
+	if (report ? missed >= PATIENCE : missed == PATIENCE)
+		say_silence(ctl, id, !report);
+	news = drop_presumption(ctl, id);
+	if (report)
+		news = pool_backend_agent(ctl->config->pool, id, report, now) || news;
+	if (!news)
 		return;
 	if (was == STATE_DOWN && backend_is_eligible(be) && sync_load(ctl->sync, id)->sessions_total)
 		ctl->be[id].up_since_ns = now; /* it comes back: slow start */

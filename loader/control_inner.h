@@ -31,6 +31,7 @@ struct control_backend {
 	__u64 replies, reply_ns_total;	/* as of the last tick */
 	double reply_ewma_ns;		/* 0: unknown */
 	bool fresh;			/* its first check decides */
+	bool presumed;			/* its agent's word is our guess, until it is heard */
 	struct passive passive;
 	struct panic_member panic;
 	__u64 owing, longest_ns;	/* of a drain, as of its last step */
@@ -99,6 +100,8 @@ void control_set_health(struct control *ctl, int id, enum backend_health health,
 /* control_agent.c: an agent's answer, or none; and who is to be asked. */
 void control_agent_heard(void *arg, int id, const struct agent_report *report, __u32 missed);
 void control_apply_agents(struct control *ctl);
+/* After a restart: who was out of rotation may have been so by its agent. */
+void control_presume_agents(struct control *ctl, const struct pool *old);
 
 /* control_check.c: the backend goes, or its id is for another now. */
 void control_check_forget(struct control *ctl, int id);
