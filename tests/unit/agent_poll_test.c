@@ -14,13 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "../../loader/addr.h"
 #include "../../loader/agent_poll.h"
 #include "../../loader/checker_wire.h"
+#include "until.h"
 
-#define DEADLINE_MS	20000
 #define INTERVAL_MS	100
 #define MX1		3
 #define MX2		4
@@ -39,26 +38,10 @@ static struct {
 	__u16 port;
 	sd_event_source *io;
 	const char *says;		/* NULL: nothing, and the connection stays open */
-	int asked, open[64];
-	__u64 at_ms[64];
+	int asked, open[256];
+	__u64 at_ms[256];
 	char line[64];
 } server;
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
-#define RUN_UNTIL(condition) do { \
-	__u64 end_ = now_ms() + DEADLINE_MS; \
-	while (!(condition)) { \
-		assert_true(now_ms() < end_); \
-		assert_true(sd_event_run(event, 50000) >= 0); \
-	} \
-} while (0)
 
 static void on_heard(void *arg, int id, const struct agent_report *report, __u32 missed)
 {
@@ -89,7 +72,7 @@ static int on_connection(sd_event_source *s, int fd, uint32_t revents, void *arg
 
 	(void)s, (void)revents, (void)arg;
 	assert_true(c >= 0);
-	assert_true(server.asked < 64);
+	assert_true(server.asked < 256);
 	server.at_ms[server.asked] = now_ms();
 	server.open[server.asked++] = c;
 	if (*server.line) {	/* wants to be asked first */
@@ -195,20 +178,20 @@ static void an_agent_is_asked_at_once_and_then_at_its_pace(void **state)
 	assert_string_equal(status_of(MX1).text, "75%");
 }
 
+/* Sooner than the interval, which a busy machine alone does not make it. */
+static bool came_early(int ms)
+{
+	for (int i = 2; i < server.asked; i++)
+		if (server.at_ms[i] - server.at_ms[i - 1] <= (__u64)ms)
+			return true;
+	return false;
+}
+
 static void the_pace_has_jitter(void **state)
 {
-	__u64 least = UINT64_MAX, most = 0;
-
 	(void)state;
-	start(INTERVAL_MS);
-	RUN_UNTIL(heard.n >= 12);
-	for (int i = 2; i < 12; i++) {
-		__u64 gap = server.at_ms[i] - server.at_ms[i - 1];
-
-		least = gap < least ? gap : least;
-		most = gap > most ? gap : most;
-	}
-	assert_true(most - least >= 3);
+	start(2 * INTERVAL_MS);
+	RUN_UNTIL(came_early(2 * INTERVAL_MS - 12));
 }
 
 static void a_long_interval_does_not_delay_the_first(void **state)
