@@ -130,7 +130,7 @@ check: check-deps	## static analysis; warnings are errors
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=ctunullpointer:loader/addr.c \
 		--suppress=arrayIndexThenCheck:loader/maglev.c --suppress=unknownMacro -I loader -I bpf loader cli tests/harness/*_tool.c
-	@shellcheck -x tests/*.sh tests/*/*.sh .ci/run
+	@shellcheck -x tests/*.sh tests/*/*.sh .ci/run loader/postfix-agent
 	@echo 'check: clean'
 
 fmt:	## put the C files into the house style
@@ -160,12 +160,16 @@ install: all	## PREFIX, SYSCONFDIR, MANDIR, UNITDIR, DESTDIR
 	install -D -m 0644 loader/mailxdp.sysusers $(DESTDIR)/usr/lib/sysusers.d/mailxdp.conf
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/mailxdp $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' loader/mailxdp.service > $(DESTDIR)$(UNITDIR)/mailxdp.service
+	install -D -m 0755 loader/postfix-agent $(DESTDIR)$(PREFIX)/share/mailxdp/postfix-agent
+	install -m 0644 loader/postfix-agent.socket $(DESTDIR)$(PREFIX)/share/mailxdp
+	sed 's|@DATADIR@|$(PREFIX)/share/mailxdp|' loader/postfix-agent@.service > $(DESTDIR)$(PREFIX)/share/mailxdp/postfix-agent@.service
 
 uninstall:	## what install put there; the config stays
 	rm -f $(DESTDIR)$(PREFIX)/sbin/lbd $(DESTDIR)$(PREFIX)/bin/lbctl $(DESTDIR)$(MANDIR)/man8/lbd.8 \
 		$(DESTDIR)$(MANDIR)/man8/lbctl.8 $(DESTDIR)$(MANDIR)/man5/mailxdp.yaml.5 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbctl \
 		$(DESTDIR)/usr/lib/sysusers.d/mailxdp.conf $(DESTDIR)$(UNITDIR)/mailxdp.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/mailxdp
 
 clean:	## remove build/
 	rm -rf build

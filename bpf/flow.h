@@ -179,16 +179,16 @@ static __always_inline void flow_client_packet(struct lb_flow *flow, const struc
 }
 
 /* It was ended while the mail server owed a reply: what that has taken may come again. Nothing was taken before the
- * greeting, and a client that has closed has given up by itself. */
+ * greeting. */
 static __always_inline bool flow_is_at_risk(const struct lb_flow *flow, __u32 state)
 {
-	return state == LB_FLOW_SERVER && !(flow->marks & (LB_MARK_FRESH | LB_MARK_CLIENT_FIN));
+	return state == LB_FLOW_SERVER && !(flow->marks & LB_MARK_FRESH);
 }
 
-/* The mail server ends a session, and may owe a reply in it, which will never come. */
+/* The mail server ends a session, and may owe a reply in it, which will never come; unless its client has given up. */
 static __always_inline void flow_leave(struct lb_flow *flow, const struct lb_pkt *pkt, enum lb_flow_state to)
 {
-	bool owes = turn_hangs_up(flow, pkt->seq, pkt->payload);
+	bool owes = turn_hangs_up(flow, pkt->seq, pkt->payload) && !(flow->marks & LB_MARK_CLIENT_FIN);
 	struct lb_load *load = flow_load(flow);
 
 	if (flow_is_at_risk(flow, flow_end(flow, to)) && owes && load)

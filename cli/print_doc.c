@@ -64,6 +64,19 @@ static void cell_of(struct print_table *table, json_int_t part, json_int_t whole
 		print_cell(table, PRINT_PLAIN, "%lld", (long long)part);
 }
 
+/* Slow start gives less than what was asked for; an agent may want half of 1. */
+static void cell_weight(struct print_table *table, const json_t *be)
+{
+	json_int_t now = get_int(be, "weight_now"), full = get_int(be, "weight");
+	double exact = json_real_value(json_object_get(json_object_get(be, "agent"), "weight"));
+	bool up = strcmp(get_str(be, "state"), "up") == 0;
+
+	if (up && exact > 0 && exact != (double)full)
+		print_cell(table, PRINT_PLAIN, "%.4g/%lld", exact, (long long)full);
+	else
+		cell_of(table, up ? now : full, full, up && now != full);
+}
+
 static void cell_replies(struct print_table *table, const json_t *be)
 {
 	char p50[CELL], p99[CELL];
@@ -76,22 +89,40 @@ static void cell_replies(struct print_table *table, const json_t *be)
 			   print_ms(get_ms(be, "reply_p99_ms"), p99, sizeof(p99)));
 }
 
+/* What the agent says, or that it says nothing; "" without one. */
+static const char *about_agent(const json_t *be, char *buf, size_t len)
+{
+	const json_t *agent = json_object_get(be, "agent");
+
+	*buf = '\0';
+	if (!json_is_object(agent) || !json_is_integer(json_object_get(agent, "age_ms")))
+		return buf;
+	if (json_is_true(json_object_get(agent, "answered")))
+		snprintf(buf, len, "; agent: %s", get_str(agent, "text"));
+	else
+		snprintf(buf, len, "; agent silent: %s, last word: %s", get_str(agent, "last"), get_str(agent, "text"));
+	return buf;
+}
+
 /* While all is well the last check, with what it said when it was not good; else the reason of the state. */
 static void cell_check(struct print_table *table, const json_t *be)
 {
+	char agent[512];
 	const json_t *check = json_object_get(be, "check");
 	bool lost = json_is_false(json_object_get(be, "next_hop"));
 	const char *before = lost ? "no next hop; " : "";
 
+	about_agent(be, agent, sizeof(agent));
 	if (strcmp(get_str(be, "state"), "up") != 0)
-		print_cell(table, PRINT_PLAIN, "%s%s", before, get_str(be, "reason"));
+		print_cell(table, PRINT_PLAIN, "%s%s%s", before, get_str(be, "reason"),
+			   strncmp(get_str(be, "reason"), "agent: ", 7) == 0 ? "" : agent);
 	else if (json_is_object(check) && strcmp(get_str(check, "result"), "ok") != 0)
-		print_cell(table, PRINT_PLAIN, "%s%s", before, get_str(check, "text"));
+		print_cell(table, PRINT_PLAIN, "%s%s%s", before, get_str(check, "text"), agent);
 	else if (json_is_object(check))
-		print_cell(table, PRINT_PLAIN, "%s%s %s, %.1f ms", before, get_str(check, "kind"),
-			   get_str(check, "result"), get_int(check, "duration_us") / 1000.0);
+		print_cell(table, PRINT_PLAIN, "%s%s %s, %.1f ms%s", before, get_str(check, "kind"),
+			   get_str(check, "result"), get_int(check, "duration_us") / 1000.0, agent);
 	else
-		print_cell(table, PRINT_PLAIN, "%snot checked", before);
+		print_cell(table, PRINT_PLAIN, "%snot checked%s", before, agent);
 }
 
 void print_backends(FILE *out, const json_t *doc)
@@ -103,6 +134,7 @@ void print_backends(FILE *out, const json_t *doc)
 	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
 	const json_t *backends = json_object_get(doc, "backends");
 	const json_t *be;
+	json_int_t cap;
 	char buf[CELL];
 	size_t i;
 
@@ -117,10 +149,9 @@ void print_backends(FILE *out, const json_t *doc)
 		print_cell(&table, PRINT_PLAIN, "%s", get_str(be, "service"));
 		print_cell(&table, PRINT_PLAIN, "%s", get_str(be, "address"));
 		print_cell(&table, tint_of_state(state), "%s", state);
-		/* Slow start gives less than what was asked for. */
-		cell_of(&table, get_int(be, "weight_now"), get_int(be, "weight"),
-			strcmp(state, "up") == 0 && get_int(be, "weight_now") != get_int(be, "weight"));
-		cell_of(&table, get_int(be, "conns"), get_int(be, "max_conns"), get_int(be, "max_conns") > 0);
+		cell_weight(&table, be);
+		cap = get_ms(be, json_object_get(be, "max_conns_now") ? "max_conns_now" : "max_conns");
+		cell_of(&table, get_int(be, "conns"), cap, cap > 0);
 		cell_human(&table, get_int(be, "inflight"));
 		cell_human(&table, get_int(be, "sessions_total"));
 		cell_human(&table, get_int(be, "bytes_in"));
@@ -313,6 +344,7 @@ static void print_interfaces(FILE *out, const json_t *interfaces)
 void print_status(FILE *out, const json_t *doc)
 {
 	const json_t *backends = json_object_get(doc, "backends"), *flows = json_object_get(doc, "flows");
+	const json_t *agents = json_object_get(doc, "agents");
 	json_t *verdicts = json_object_get(doc, "verdicts");
 	char a[CELL], b[CELL], c[CELL], d[CELL];
 	json_int_t limit = get_int(flows, "limit"), entries = get_int(flows, "entries");
@@ -331,6 +363,9 @@ void print_status(FILE *out, const json_t *doc)
 		fprintf(out, "backends   %lld: %lld up, %lld draining, %lld down\n", (long long)total,
 			(long long)get_int(backends, "up"), (long long)get_int(backends, "draining"),
 			(long long)get_int(backends, "down"));
+	if (get_int(agents, "total") > 0)
+		fprintf(out, "agents     %lld: %lld silent\n", (long long)get_int(agents, "total"),
+			(long long)get_int(agents, "silent"));
 	fprintf(out, "flows      %s of %s (%lld%%)\n", num_to_human(entries, a, sizeof(a)),
 		num_to_human(limit, b, sizeof(b)), limit > 0 ? (long long)(entries * 100 / limit) : 0);
 	fprintf(out, "packets    %s forwarded, %s reset, %s dropped, %s passed to this host\n",

@@ -4,7 +4,9 @@
  * does not here.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include "agent.h"
@@ -95,19 +97,79 @@ int agent_parse(const char *line, size_t len, struct agent_report *out)
 	return 0;
 }
 
-__u32 agent_weight(const struct agent_report *report, __u32 configured)
-{
-	__u64 weight = configured;
+/* --- what it all means --- */
 
-	if (report->has_weight)
-		weight = weight * report->weight_percent / 100;
-	if (weight > LB_MAX_WEIGHT)
-		weight = LB_MAX_WEIGHT;
+static const char *name_of(enum agent_admin admin, enum agent_health health)
+{
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (words[i].admin == admin && words[i].health == health)
+			return words[i].word;
+	return "?";
+}
+
+static void __attribute__((format(printf, 2, 3))) append(char text[static AGENT_TEXT_LEN], const char *fmt, ...)
+{
+	size_t at = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + at, AGENT_TEXT_LEN - at, fmt, ap);
+	va_end(ap);
+}
+
+static void describe(struct agent_word *word, const char *reason)
+{
+	word->text[0] = '\0';
+	if (agent_is_down(word))
+		append(word->text, ", %s", name_of(AGENT_ADMIN_SAME, word->health));
+	if (word->admin)
+		append(word->text, ", %s", name_of(word->admin, AGENT_HEALTH_SAME));
+	if (word->has_weight)
+		append(word->text, ", %u%%", word->weight_percent);
+	if (word->max_conns)
+		append(word->text, ", maxconn %u", word->max_conns);
+	if (word->text[0])
+		memmove(word->text, word->text + 2, strlen(word->text) - 1);
+	else
+		append(word->text, "ready");
+	if (*reason)
+		append(word->text, " (%s)", reason);
+}
+
+bool agent_hear(struct agent_word *word, const struct agent_report *report)
+{
+	struct agent_word was = *word;
+
+	if (report->admin)
+		word->admin = report->admin == AGENT_READY ? AGENT_ADMIN_SAME : report->admin;
+	if (report->health)
+		word->health = report->health == AGENT_UP ? AGENT_HEALTH_SAME : report->health;
+	if (report->has_weight) {
+		word->has_weight = true;
+		word->weight_percent = report->weight_percent;
+	}
+	if (report->has_max_conns)
+		word->max_conns = report->max_conns;
+	describe(word, report->text);
+	return word->admin != was.admin || word->health != was.health || word->has_weight != was.has_weight ||
+	       word->weight_percent != was.weight_percent || word->max_conns != was.max_conns;
+}
+
+__u64 agent_weight(const struct agent_word *word, __u64 full, __u64 most)
+{
+	__u64 weight = word->has_weight ? full * word->weight_percent / 100 : full;
+
+	if (weight > most)
+		weight = most;
 	return weight ? weight : 1;
 }
 
-bool agent_is_draining(const struct agent_report *report)
+bool agent_is_draining(const struct agent_word *word)
 {
-	return report->admin == AGENT_DRAIN || report->admin == AGENT_MAINT ||
-	       (report->has_weight && !report->weight_percent);
+	return word->admin || (word->has_weight && !word->weight_percent);
+}
+
+bool agent_is_down(const struct agent_word *word)
+{
+	return word->health;
 }

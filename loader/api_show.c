@@ -64,11 +64,31 @@ static json_t *show_check(const struct backend_report *r, __u64 now_ns)
 			 "age_ms", (json_int_t)(now_minus(now_ns, r->check.at_ns) / 1000000));
 }
 
+static json_t *show_agent(const struct backend_report *r, __u64 now_ns)
+{
+	const struct agent_word *word = &r->be->agent;
+
+	if (!r->asked)
+		return json_null();
+	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:f, s:I, s:I, s:o}",
+			 "text", *word->text ? api_text(word->text) : json_null(),
+			 "answered", (int)r->agent.answered,
+			 "last", r->agent.at_ns ? api_text(r->agent.text) : json_null(),
+			 "weight_percent", word->has_weight ? json_integer(word->weight_percent) : json_null(),
+			 "max_conns", word->max_conns ? json_integer(word->max_conns) : json_null(),
+			 "weight", r->weight_now_16 / 16.0,
+			 "answers_total", (json_int_t)r->agent.answers_total,
+			 "failures_total", (json_int_t)r->agent.failures_total,
+			 "age_ms", r->agent.at_ns ? json_integer(now_minus(now_ns, r->agent.at_ns) / 1000000) : json_null());
+}
+
 static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 {
+	char reason[POOL_TEXT_LEN + 16];
+
 	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b, s:o}",
+		"{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+		" s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b, s:o, s:o}",
 		"name", r->be->name,
 		"service", r->svc->name,
 		"address", addr_text(&r->be->address),
@@ -76,6 +96,7 @@ static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 		"weight", (json_int_t)r->be->weight,
 		"weight_now", (json_int_t)r->weight_now,
 		"max_conns", (json_int_t)r->be->max_flows,
+		"max_conns_now", (json_int_t)r->max_conns_now,
 		"conns", (json_int_t)r->conns,
 		"inflight", (json_int_t)r->inflight,
 		"sessions_total", (json_int_t)r->sessions_total,
@@ -92,12 +113,13 @@ static json_t *show_backend(const struct backend_report *r, __u64 now_ns)
 		"reply_p99_ms", ms_or_null(r->reply_p99_ms),
 		"banner_p99_ms", ms_or_null(r->banner_p99_ms),
 		"longest_p99_ms", ms_or_null(r->longest_p99_ms),
-		"reason", api_text(r->be->reason),
+		"reason", api_text(backend_reason(r->be, reason, sizeof(reason))),
 		"since_s", (json_int_t)r->since_s,
 		"longest_wait_ms", (json_int_t)r->drain_longest_ms,
 		"drain_owing", (json_int_t)r->drain_owing,
 		"next_hop", (int)r->next_hop,
-		"check", show_check(r, now_ns));
+		"check", show_check(r, now_ns),
+		"agent", show_agent(r, now_ns));
 }
 
 static __u64 monotonic_ns(void)
@@ -181,7 +203,7 @@ json_t *api_show_status(struct control *ctl)
 	struct status_report st = {};
 
 	control_status(ctl, &st);
-	return json_pack("{s:i, s:s, s:I, s:o, s:{s:I, s:I}, s:I, s:{s:I, s:I, s:I, s:I}, s:o}",
+	return json_pack("{s:i, s:s, s:I, s:o, s:{s:I, s:I}, s:I, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}",
 			 "schema", API_VERSION,
 			 "version", MAILXDP_VERSION,
 			 "uptime_s", (json_int_t)st.uptime_s,
@@ -195,6 +217,9 @@ json_t *api_show_status(struct control *ctl)
 				 "up", (json_int_t)st.up,
 				 "draining", (json_int_t)st.draining,
 				 "down", (json_int_t)st.down,
+			 "agents",
+				 "total", (json_int_t)st.agents,
+				 "silent", (json_int_t)st.agents_silent,
 			 "verdicts", show_verdicts(&st));
 }
 
@@ -231,13 +256,21 @@ static void count_backends(const struct pool *pool, int service, int *total, int
 	}
 }
 
+static json_t *show_agent_conf(const struct agent_conf *agent)
+{
+	if (!agent->port)
+		return json_null();
+	return json_pack("{s:i, s:I, s:I}", "port", (int)agent->port, "interval_ms", (json_int_t)agent->interval_ms,
+			 "timeout_ms", (json_int_t)agent->timeout_ms);
+}
+
 static json_t *show_service(const struct pool *pool, int i)
 {
 	const struct service *svc = &pool->services[i];
 	int total, up;
 
 	count_backends(pool, i, &total, &up);
-	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:i, s:i, s:i}, s:i, s:i}",
+	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:i, s:i, s:i}, s:o, s:i, s:i}",
 			 "name", svc->name,
 			 "vip", show_vips(svc),
 			 "ports", show_ports(svc),
@@ -251,6 +284,7 @@ static json_t *show_service(const struct pool *pool, int i)
 				 "rise", (int)svc->check.rise,
 				 "fall", (int)svc->check.fall,
 				 "port", svc->check.port || !svc->ports_n ? svc->check.port : svc->ports[0],
+			 "agent", show_agent_conf(&svc->agent),
 			 "backends", total,
 			 "eligible", up);
 }

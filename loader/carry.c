@@ -88,10 +88,14 @@ static int service_of_vip(const struct pool *next, __u16 vip_id)
 	return -1;
 }
 
-static void keep_history(struct backend *be, const struct backend *was)
+static void keep_history(const struct service *svc, struct backend *be, const struct backend *was)
 {
-	be->health = was->health;
 	be->changed_ns = was->changed_ns;
+	if (svc->agent.port)
+		be->agent = was->agent;
+	if (svc->check.kind == CHECK_NONE)
+		return;	/* up already; and who would find out that it is up again? */
+	be->health = was->health;
 	if (be->admin == was->admin) {
 		be->deadline_ns = was->deadline_ns;
 		memcpy(be->reason, was->reason, sizeof(be->reason));
@@ -130,7 +134,7 @@ int carry_ids(const struct pool *old, struct pool *next, const struct carry *car
 		if (!id || next->backends[id].used)
 			continue;
 		next->backends[id] = fresh[i];
-		keep_history(&next->backends[id], &old->backends[id]);
+		keep_history(&next->services[fresh[i].service], &next->backends[id], &old->backends[id]);
 		placed[i] = true;
 	}
 	for (id = 1; id < LB_MAX_BACKENDS; id++)

@@ -10,7 +10,7 @@
 #include "pool.h"
 
 /* VIPs are the same when address and one port are; backends when address and VIP are. They keep ids, and
- * backends their health and history. has_flows(arg, id): a backend that is not in next but still has flows
+ * backends their health and history, and what their agent said where there still is one. has_flows(arg, id): a backend that is not in next but still has flows
  * stays as a removed one. lost(arg, id): it cannot, since its service is gone too. Changes next only. */
 struct carry {
 	bool (*has_flows)(void *arg, int id);

@@ -166,14 +166,18 @@ void check_run_transcript(struct check_run *run, const char *text)
 	run->transcript = strdup(text);
 }
 
-int check_run_checker(struct check_run *run, struct checker **out)
+int checks_checker(struct checks *checks, struct checker **out)
 {
-	struct checks *checks = run->checks;
 	int err = checks->checker ? 0 : checker_open(checks->event, &checks->checker);
 
 	if (!err)
 		*out = checks->checker;
 	return err;
+}
+
+int check_run_checker(struct check_run *run, struct checker **out)
+{
+	return checks_checker(run->checks, out);
 }
 
 /* --- one target --- */

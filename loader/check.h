@@ -109,6 +109,7 @@ bool check_run_wants_transcript(const struct check_run *run);
 void check_run_transcript(struct check_run *run, const char *text);
 /* The process that speaks for the kinds that read replies; opened at first use. 0 or -errno. */
 struct checker;
+int checks_checker(struct checks *checks, struct checker **out);
 int check_run_checker(struct check_run *run, struct checker **out);
 
 extern const struct check_kind_ops check_tcp_ops, check_smtp_ops;

@@ -55,7 +55,7 @@ static bool request_is_good(const struct checker_request *req)
 	       (unsigned int)conf->proxy < PROXY_MAX && is_argument(conf->ehlo, sizeof(conf->ehlo), false) &&
 	       is_argument(conf->keywords, sizeof(conf->keywords), true) &&
 	       is_argument(conf->from, sizeof(conf->from), false) && is_argument(conf->to, sizeof(conf->to), false) &&
-	       is_argument(conf->name, sizeof(conf->name), false);
+	       is_argument(conf->name, sizeof(conf->name), false) && is_argument(req->send, sizeof(req->send), true);
 }
 
 static struct conn *find(struct server *server, __u64 serial)

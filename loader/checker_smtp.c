@@ -298,6 +298,15 @@ static int put_proxy(struct conn *c)
 	return send_now(c, line, n);
 }
 
+static void ask_agent(struct conn *c)
+{
+	char line[CHECK_WORDS_LEN + 1];
+
+	smtp_await(c, STAGE_AGENT);
+	if (*c->req.send)
+		conn_put(c, line, snprintf(line, sizeof(line), "%s\n", c->req.send), NULL);
+}
+
 void smtp_connected(struct conn *c)
 {
 	int err = c->req.conf.proxy != PROXY_NONE && !c->req.agent ? put_proxy(c) : 0;
@@ -305,7 +314,7 @@ void smtp_connected(struct conn *c)
 	if (err)
 		conn_decide(c, CHECK_INTERNAL, 0, "proxy header: %s", strerror(-err));
 	else if (c->req.agent)
-		smtp_await(c, STAGE_AGENT);
+		ask_agent(c);
 	else if (c->req.conf.kind == CHECK_TLS)
 		tls_start(c);
 	else

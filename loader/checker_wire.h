@@ -40,6 +40,7 @@ struct checker_request {
 	__u8 transcript;	/* wanted: sent before the answer, which then waits for the goodbye */
 	__u32 connect_ms;	/* not 0: a probe: all that is asked is whether it connects within so long */
 	struct check_conf conf;	/* with every text filled in that the kind needs */
+	char send[CHECK_WORDS_LEN];	/* to an agent, as a line; "": nothing */
 };
 
 struct checker_cancel {

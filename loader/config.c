@@ -317,11 +317,12 @@ static int read_backend(struct reader *r, yaml_node_t *node, const char *service
 
 static int read_service(struct reader *r, yaml_node_t *node)
 {
-	enum { NAME, VIP, PORTS, MODE, SCHEDULER, REFUSE, REFUSE_TEXT, CHECK, BACKENDS };
-	static const char *const keys[] = { "name",   "vip",	 "ports", "mode",    "scheduler",
-					    "refuse", "refuse-text", "check", "backends" };
+	enum { NAME, VIP, PORTS, MODE, SCHEDULER, REFUSE, REFUSE_TEXT, CHECK, AGENT, BACKENDS };
+	static const char *const keys[] = { "name",   "vip",	 "ports", "mode",  "scheduler",
+					    "refuse", "refuse-text", "check", "agent", "backends" };
 	struct check_conf check = check_conf_default;
-	struct service_spec spec = { .check = &check };
+	struct agent_conf agent = agent_conf_default;
+	struct service_spec spec = { .check = &check, .agent = &agent };
 	yaml_node_t *values[COUNT(keys)];
 	int err;
 
@@ -342,6 +343,8 @@ static int read_service(struct reader *r, yaml_node_t *node)
 		err = config_yaml_text(&r->src, values[REFUSE_TEXT], "refuse-text", &spec.refuse_text);
 	if (!err && values[CHECK])
 		err = config_check(&r->src, values[CHECK], &check);
+	if (!err && values[AGENT])
+		err = config_agent(&r->src, values[AGENT], &agent);
 	if (err)
 		return err;
 	if (pool_service_add(r->config->pool, &spec, r->src.err) < 0)

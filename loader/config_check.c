@@ -9,7 +9,6 @@
 #include "num.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
-#define MAX_CHECK_MS	3600000
 #define MAX_RISE	100
 #define CANARY_INTERVAL_MS 300000	/* a message every two seconds would be a nuisance */
 #define CANARY_TIMEOUT_MS 60000		/* scanners take their time */
@@ -45,9 +44,9 @@ static int read_pace(struct config_yaml *src, yaml_node_t **values, struct check
 	int err = 0;
 
 	if (!err && values[INTERVAL])
-		err = config_duration(src, values[INTERVAL], "interval", CONFIG_MIN_TIME_MS, MAX_CHECK_MS, &interval);
+		err = config_duration(src, values[INTERVAL], "interval", CONFIG_MIN_TIME_MS, CONFIG_MAX_CHECK_MS, &interval);
 	if (!err && values[TIMEOUT])
-		err = config_duration(src, values[TIMEOUT], "timeout", CONFIG_MIN_TIME_MS, MAX_CHECK_MS, &timeout);
+		err = config_duration(src, values[TIMEOUT], "timeout", CONFIG_MIN_TIME_MS, CONFIG_MAX_CHECK_MS, &timeout);
 	if (!err && values[RISE])
 		err = config_number(src, values[RISE], "rise", 1, MAX_RISE, &rise);
 	if (!err && values[FALL])
@@ -65,9 +64,7 @@ static int read_pace(struct config_yaml *src, yaml_node_t **values, struct check
 	return err;
 }
 
-/* Printable ASCII without angle brackets: it stands in a command as it is. spaces: several words. */
-static int read_words(struct config_yaml *src, const yaml_node_t *node, const char *what, bool spaces, char *out,
-		      size_t size)
+int config_words(struct config_yaml *src, const yaml_node_t *node, const char *what, bool spaces, char *out, size_t size)
 {
 	const char *text = NULL;
 	int err = config_yaml_text(src, node, what, &text);
@@ -76,7 +73,7 @@ static int read_words(struct config_yaml *src, const yaml_node_t *node, const ch
 		return err;
 	for (const char *p = text; *p; p++)
 		if (*p < (spaces ? ' ' : '!') || *p > '~' || *p == '<' || *p == '>')
-			return config_yaml_fail(src, node, "%s \"%.64s\" has a character that SMTP does not take there: use "
+			return config_yaml_fail(src, node, "%s \"%.64s\" has a character that cannot be sent there: use "
 						"printable ASCII%s", what, text, spaces ? "" : " without spaces");
 	if (strlen(text) >= size)
 		return config_yaml_fail(src, node, "%s is longer than %zu characters: shorten it", what, size - 1);
@@ -93,7 +90,7 @@ static int read_sender(struct config_yaml *src, const yaml_node_t *node, struct 
 
 	if (err || !strcmp(text, "<>"))
 		return err;
-	return read_words(src, node, "from", false, check->from, sizeof(check->from));
+	return config_words(src, node, "from", false, check->from, sizeof(check->from));
 }
 
 static int read_choice(struct config_yaml *src, const yaml_node_t *node, const char *what, int (*from_str)(const char *),
@@ -147,15 +144,15 @@ static int read_dialogue(struct config_yaml *src, yaml_node_t **values, struct c
 	int verify = check->verify, proxy = check->proxy, err = 0;
 
 	if (!err && values[EHLO])
-		err = read_words(src, values[EHLO], "ehlo", false, check->ehlo, sizeof(check->ehlo));
+		err = config_words(src, values[EHLO], "ehlo", false, check->ehlo, sizeof(check->ehlo));
 	if (!err && values[KEYWORDS])
-		err = read_words(src, values[KEYWORDS], "keywords", true, check->keywords, sizeof(check->keywords));
+		err = config_words(src, values[KEYWORDS], "keywords", true, check->keywords, sizeof(check->keywords));
 	if (!err && values[FROM])
 		err = read_sender(src, values[FROM], check);
 	if (!err && values[TO])
-		err = read_words(src, values[TO], "to", false, check->to, sizeof(check->to));
+		err = config_words(src, values[TO], "to", false, check->to, sizeof(check->to));
 	if (!err && values[NAME]) {
-		err = read_words(src, values[NAME], "name", false, check->name, sizeof(check->name));
+		err = config_words(src, values[NAME], "name", false, check->name, sizeof(check->name));
 		verify = VERIFY_NAME;
 	}
 	if (!err && values[VERIFY])

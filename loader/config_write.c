@@ -179,6 +179,19 @@ static void put_check(FILE *f, const struct check_conf *check)
 	fputs("}\n", f);
 }
 
+static void put_agent(FILE *f, const struct agent_conf *agent)
+{
+	char interval[24], timeout[24];
+
+	if (!agent->port)
+		return;
+	fprintf(f, "    agent: {port: %u, interval: %s, timeout: %s", agent->port,
+		num_duration_to_str(agent->interval_ms, interval, sizeof(interval)),
+		num_duration_to_str(agent->timeout_ms, timeout, sizeof(timeout)));
+	put_word(f, "send", agent->send);
+	fputs("}\n", f);
+}
+
 static void put_backend(FILE *f, const struct backend *be)
 {
 	fputs("      - {name: ", f);
@@ -222,6 +235,7 @@ static void put_service(FILE *f, const struct pool *pool, int index)
 		fputc('\n', f);
 	}
 	put_check(f, &svc->check);
+	put_agent(f, &svc->agent);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &pool->backends[id];
 

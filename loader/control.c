@@ -61,6 +61,7 @@ static int adopt(struct control *ctl)
 	ret = control_carry_ids(ctl, old, ctl->config->pool);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++)
 		ctl->be[id].fresh = !old->backends[id].used;
+	control_presume_agents(ctl, old);
 	/* packets go on over these next hops while the kernel is asked about them anew */
 	for (int id = 1; id < LB_MAX_BACKENDS; id++)
 		if (ctl->config->pool->backends[id].used && old->backends[id].used)
@@ -112,6 +113,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	ret = ret ? ret : nexthops_open(event, control_refresh_hops, ctl, &ctl->nexthops);
 	ret = ret ? ret : responder_open(event, &ctl->responder);
 	ret = ret ? ret : checks_open(event, control_verdict, ctl, &ctl->checks);
+	ret = ret ? ret : agents_open(event, ctl->checks, control_agent_heard, ctl, &ctl->agents);
 	ret = ret ? ret : control_upkeep_open(ctl);
 	ret = ret ? ret : adopt(ctl);
 	if (ret) {
@@ -138,6 +140,7 @@ void control_close(struct control *ctl)
 	control_upkeep_close(ctl);
 	for (int id = 1; id < LB_MAX_BACKENDS; id++)
 		control_check_forget(ctl, id);
+	agents_close(ctl->agents);
 	checks_close(ctl->checks);
 	responder_close(ctl->responder);
 	nexthops_close(ctl->nexthops);
@@ -330,14 +333,18 @@ int control_backend_drain(struct control *ctl, const char *name, __u64 deadline_
 int control_backend_enable(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err)
 {
 	int id = change_admin(ctl, name, ADMIN_ENABLED, 0, err);
+	char reason[POOL_TEXT_LEN + 16];
+	const struct backend *be;
 
 	if (id < 0)
 		return id;
-	if (backend_is_eligible(&ctl->config->pool->backends[id]))
+	be = &ctl->config->pool->backends[id];
+	if (backend_is_eligible(be))
 		control_say_line(ctl, say, "%s takes new flows again", name);
 	else
-		control_say_line(ctl, say, "%s is enabled; takes new flows once its checks succeed (%s)", name,
-				 ctl->config->pool->backends[id].reason);
+		control_say_line(ctl, say, "%s is enabled; takes new flows once its %s (%s)", name,
+				 be->health < HEALTH_DOWN ? "agent lets it" : "checks succeed",
+				 backend_reason(be, reason, sizeof(reason)));
 	control_save_state(ctl, say);
 	return 0;
 }

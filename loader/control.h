@@ -8,6 +8,7 @@
 #define LB_CONTROL_H
 
 #include <systemd/sd-event.h>
+#include "agent_poll.h"
 #include "check.h"
 #include "config.h"
 #include "history.h"
@@ -59,12 +60,16 @@ struct backend_report {
 	enum backend_state state;
 	__u64 conns, inflight, sessions_total, replies_total, reply_us_total, refused_total, resets_total, at_risk_total;
 	__u64 packets_in, bytes_in, packets_out, bytes_out;
-	__u32 weight_now;		/* with slow start */
+	__u32 weight_now;		/* with slow start, and as the agent wants it; rounded up */
+	__u32 weight_now_16;		/* the same in sixteenths */
+	__u32 max_conns_now;		/* as the agent wants it, too; 0: no cap */
 	__s64 reply_p50_ms, reply_p99_ms, banner_p99_ms, longest_p99_ms;	/* -1: nothing seen; upper edge of the bucket */
 	__u32 reply_recent_us;
 	bool next_hop;			/* resolved */
 	bool checked;
 	struct check_status check;
+	bool asked;			/* it has an agent */
+	struct agent_status agent;
 	__u64 since_s;			/* in this state */
 	/* of a drain, as of its last second; 0 when it does not drain */
 	__u64 drain_longest_ms;		/* the longest that a server has owed a reply */
@@ -92,6 +97,7 @@ struct status_report {
 	size_t interfaces_n;
 	__u64 flow_entries, flow_limit;
 	__u32 services, backends, up, down, draining;
+	__u32 agents, agents_silent;	/* asked; and those that did not answer the last time */
 	__u64 verdicts[LB_VERDICT_MAX];
 };
 void control_status(struct control *ctl, struct status_report *out);

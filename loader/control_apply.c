@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The model has changed: next hops, maps, checks and the state file follow. Each step compares and writes differences, so
+ * The model has changed: next hops, maps, checks, agents and the state file follow. Each step compares and writes differences, so
  * all of it runs after every change, and the daemon has one way to bring the world in line.
  */
 #include <errno.h>
@@ -132,6 +132,7 @@ int control_apply(struct control *ctl, struct lb_error *err)
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "the maps cannot be written: %s; nothing was changed", strerror(-ret));
 	control_apply_checks(ctl);
+	control_apply_agents(ctl);
 	control_addresses_apply(ctl);
 	return 0;
 }

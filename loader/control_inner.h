@@ -7,6 +7,7 @@
 #define LB_CONTROL_INNER_H
 
 #include <limits.h>
+#include "agent_poll.h"
 #include "control.h"
 #include "datapath.h"
 #include "nexthop.h"
@@ -30,6 +31,7 @@ struct control_backend {
 	__u64 replies, reply_ns_total;	/* as of the last tick */
 	double recent_n, recent_ns;	/* recent replies and their waiting time; the past fades */
 	bool fresh;			/* its first check decides */
+	bool presumed;			/* its agent's word is our guess, until it is heard */
 	struct passive passive;
 	bool doubted;			/* the kernel hints: look at its counters */
 	bool probing;
@@ -52,6 +54,7 @@ struct control {
 	struct sync *sync;
 	struct nexthops *nexthops;
 	struct checks *checks;
+	struct agents *agents;
 	struct ring_buffer *events;
 	struct responder *responder;
 	sd_event_source *tick, *sweep, *ring;
@@ -96,6 +99,12 @@ void control_refresh_maps(struct control *ctl);
 void control_verdict(void *arg, int id, enum backend_health health, const char *reason);
 void control_verdict_certain(struct control *ctl, int id, enum backend_health health, const char *reason);
 void control_set_health(struct control *ctl, int id, enum backend_health health, const char *reason);
+
+/* control_agent.c: an agent's answer, or none; and who is to be asked. */
+void control_agent_heard(void *arg, int id, const struct agent_report *report, __u32 missed);
+void control_apply_agents(struct control *ctl);
+/* After a restart: who was out of rotation may have been so by its agent. */
+void control_presume_agents(struct control *ctl, const struct pool *old);
 
 /* control_check.c: the backend goes, or its id is for another now. */
 void control_check_forget(struct control *ctl, int id);

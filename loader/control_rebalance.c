@@ -9,10 +9,10 @@
 
 #define PAUSE_NS 10000000000ULL	/* after a walk that found nothing to close: a walk is not for free */
 
-/* A busy one keeps its sessions: its weight is down for the sake of new ones only. */
+/* A busy one keeps its sessions, and so does one whose agent wants less: the weight is down for the sake of new ones. */
 static bool takes_part(const struct backend *be)
 {
-	return be->used && backend_state(be) == STATE_UP;
+	return be->used && backend_state(be) == STATE_UP && !(be->agent.has_weight && be->agent.weight_percent < 100);
 }
 
 /* Backends of one service and family: a client cannot go to the other family's. */

@@ -48,6 +48,8 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.packets_out = f.traffic.packets_out,
 		.bytes_out = f.traffic.bytes_out,
 		.weight_now = (ctl->extra[id].weight + 15) / 16,
+		.weight_now_16 = ctl->extra[id].weight,
+		.max_conns_now = backend_max_flows(be),
 		.reply_p50_ms = quantile_ms(f.replies.reply, 0.5),
 		.reply_p99_ms = quantile_ms(f.replies.reply, 0.99),
 		.banner_p99_ms = quantile_ms(f.replies.banner, 0.99),
@@ -61,6 +63,7 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		out->drain_owing = ctl->be[id].owing;
 	}
 	out->checked = checks_status(ctl->checks, id, &out->check);
+	out->asked = agents_status(ctl->agents, id, &out->agent);
 	return true;
 }
 
@@ -89,9 +92,14 @@ void control_status(struct control *ctl, struct status_report *out)
 		out->services += pool->services[i].used;
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *be = &pool->backends[id];
+		struct agent_status agent;
 
 		if (!be->used || be->admin == ADMIN_REMOVED)
 			continue;
+		if (agents_status(ctl->agents, id, &agent)) {
+			out->agents++;
+			out->agents_silent += agent.at_ns && !agent.answered;
+		}
 		out->backends++;
 		out->up += backend_state(be) == STATE_UP || backend_state(be) == STATE_BUSY;
 		out->down += backend_state(be) == STATE_DOWN;

@@ -243,6 +243,7 @@ __u32 control_weight(const struct control *ctl, int id, __u64 now_ns)
 	__u64 full = (__u64)be->weight * WEIGHT_UNIT, since = ctl->be[id].up_since_ns, ramp, least;
 	__u64 ramp_ns = ctl->config->slow_start_ms * 1000000;
 
+	full = agent_weight(&be->agent, full, LB_MAX_WEIGHT * WEIGHT_UNIT);
 	if (be->health == HEALTH_BUSY)
 		full = full / BUSY_SHARE ? full / BUSY_SHARE : 1;
 	if (!since || now_ns - since >= ramp_ns)

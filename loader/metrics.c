@@ -12,6 +12,8 @@
 #include "metrics.h"
 #include "verdict.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 struct backend_reports {
 	struct backend_report *rows;
 	size_t n;
@@ -28,6 +30,14 @@ static __u64 get_bytes_out(const struct backend_report *r)	{ return r->bytes_out
 static __u64 get_refused(const struct backend_report *r)	{ return r->refused_total; }
 static __u64 get_resets(const struct backend_report *r)		{ return r->resets_total; }
 static __u64 get_at_risk(const struct backend_report *r)	{ return r->at_risk_total; }
+static __u64 get_agent_up(const struct backend_report *r)	{ return r->agent.answered; }
+static __u64 get_answers(const struct backend_report *r)	{ return r->agent.answers_total; }
+static __u64 get_failures(const struct backend_report *r)	{ return r->agent.failures_total; }
+
+static __u64 get_percent(const struct backend_report *r)
+{
+	return r->be->agent.has_weight ? r->be->agent.weight_percent : 100;
+}
 
 static const struct family {
 	const char *name, *type, *help;
@@ -52,6 +62,16 @@ static const struct family {
 	{ "mailxdp_backend_at_risk_total", "counter",
 	  "Sessions that ended, by whomever, while a reply was owed: their mails may come twice.",
 	  get_at_risk },
+};
+
+/* Of those backends that have one. */
+static const struct family agent_families[] = {
+	{ "mailxdp_backend_agent_up", "gauge", "1 when the backend's agent answered the last time, else 0.", get_agent_up },
+	{ "mailxdp_backend_agent_weight_percent", "gauge",
+	  "The part of its weight that the backend's agent asks for.", get_percent },
+	{ "mailxdp_backend_agent_answers_total", "counter", "Answers of the backend's agent.", get_answers },
+	{ "mailxdp_backend_agent_failures_total", "counter",
+	  "Questions that the backend's agent did not answer, or not in words that are known.", get_failures },
 };
 
 static void write_head(FILE *out, const char *name, const char *type, const char *help)
@@ -99,20 +119,25 @@ static int read_backends(struct control *ctl, struct backend_reports *out)
 }
 
 /* A family without samples is left out: a head alone says nothing. */
-static void write_backends(FILE *out, const struct backend_reports *reports)
+static void write_families(FILE *out, const struct backend_reports *reports, const struct family *table, size_t n,
+			   bool of_agents)
 {
-	if (reports->n == 0)
-		return;
-	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
-		write_head(out, families[f].name, families[f].type, families[f].help);
+	for (size_t f = 0; f < n; f++) {
+		bool headed = false;
+
 		for (size_t i = 0; i < reports->n; i++) {
 			const struct backend_report *r = &reports->rows[i];
 
-			fprintf(out, "%s{", families[f].name);
+			if (of_agents && !r->asked)
+				continue;
+			if (!headed)
+				write_head(out, table[f].name, table[f].type, table[f].help);
+			headed = true;
+			fprintf(out, "%s{", table[f].name);
 			write_label(out, "service", r->svc->name);
 			fputc(',', out);
 			write_label(out, "backend", r->be->name);
-			fprintf(out, "} %" PRIu64 "\n", (uint64_t)families[f].get(r));
+			fprintf(out, "} %" PRIu64 "\n", (uint64_t)table[f].get(r));
 		}
 	}
 }
@@ -174,7 +199,8 @@ int metrics_write(struct control *ctl, char **out, size_t *len)
 	}
 	control_status(ctl, &st);
 	write_status(file, &st);
-	write_backends(file, &reports);
+	write_families(file, &reports, families, COUNT(families), false);
+	write_families(file, &reports, agent_families, COUNT(agent_families), true);
 	if (ferror(file))
 		err = -ENOMEM;
 	if (fclose(file) != 0)

@@ -294,6 +294,17 @@ bool pool_backend_health(struct pool *pool, int id, enum backend_health health, 
 	return changed;
 }
 
+bool pool_backend_agent(struct pool *pool, int id, const struct agent_report *report, __u64 now_ns)
+{
+	struct backend *be = &pool->backends[id];
+	enum backend_state before = backend_state(be);
+	bool changed = agent_hear(&be->agent, report);
+
+	if (backend_state(be) != before)
+		be->changed_ns = now_ns;
+	return changed;
+}
+
 const char *pool_eligible_names(const struct pool *pool, int service, int except_id, char *buf, size_t len)
 {
 	static const char more[] = ", ...";

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "../bpf/lb_abi.h"
+#include "agent.h"
 
 #define POOL_NAME_LEN	64
 #define POOL_TEXT_LEN	200
@@ -89,6 +90,13 @@ struct check_conf {
 	char name[CHECK_NAME_LEN];	/* in the certificate, and asked for in the handshake */
 };
 
+/* Whom to ask on a mail server what it can take. */
+struct agent_conf {
+	__u16 port;			/* 0: nobody */
+	__u32 interval_ms, timeout_ms;	/* 5000, 2000 */
+	char send[CHECK_WORDS_LEN];	/* a line to begin with; "": none */
+};
+
 struct service {
 	bool used;
 	char name[POOL_NAME_LEN];
@@ -103,8 +111,10 @@ struct service {
 	__u16 ports[LB_MAX_PORTS];	/* host order, ascending */
 	__u32 ports_n;
 	struct check_conf check;
+	struct agent_conf agent;
 };
 
+/* Admin, health and the agent's word are apart: none overwrites another, and all must agree before it gets flows. */
 struct backend {
 	bool used;
 	char name[POOL_NAME_LEN];
@@ -115,7 +125,8 @@ struct backend {
 	enum backend_admin admin;
 	enum backend_health health;
 	__u64 changed_ns;		/* CLOCK_MONOTONIC of the last change of state */
-	char reason[POOL_TEXT_LEN];	/* why: last check text, "by lbctl" */
+	char reason[POOL_TEXT_LEN];	/* why: last check text, "by lbctl"; but see backend_reason() */
+	struct agent_word agent;
 	__u64 deadline_ns;		/* of a drain; 0: none */
 };
 
@@ -140,6 +151,7 @@ struct service_spec {
 	const char *mode, *scheduler, *refuse;
 	const char *refuse_text;	/* printable ASCII, one line */
 	const struct check_conf *check;
+	const struct agent_conf *agent;
 };
 
 struct backend_spec {
@@ -175,15 +187,21 @@ void pool_backend_forget(struct pool *pool, int id);
 bool pool_backend_health(struct pool *pool, int id, enum backend_health health, __u64 now_ns,
 			 const char *reason);
 
+/* Its agent has answered. True when that changes anything but a reason: the maps must hear of it. */
+bool pool_backend_agent(struct pool *pool, int id, const struct agent_report *report, __u64 now_ns);
+
 int pool_service_find(const struct pool *pool, const char *name);	/* index or -ENOENT */
 int pool_backend_find(const struct pool *pool, const char *name);	/* id or -ENOENT; removed ones are not found */
 enum backend_state backend_state(const struct backend *be);
 const char *backend_state_to_str(enum backend_state s);
 bool backend_is_eligible(const struct backend *be);	/* gets new flows */
+const char *backend_reason(const struct backend *be, char *buf, size_t len);	/* of its state; returns buf */
+__u32 backend_max_flows(const struct backend *be);	/* the smaller of its own cap and its agent's; 0: none */
 int backend_family(const struct backend *be);		/* 0 IPv4, 1 IPv6: index into vip[] */
 const char *check_kind_to_str(enum check_kind k);	/* none, tcp, greeting, ehlo, starttls, tls, rcpt, canary */
 int check_kind_from_str(const char *name);		/* or -EINVAL */
 extern const struct check_conf check_conf_default;	/* tcp, 2 s, 5 s, rise 2, fall 3 */
+extern const struct agent_conf agent_conf_default;	/* 5 s, 2 s; without a port */
 const char *check_verify_to_str(enum check_verify v);	/* none, chain, name */
 int check_verify_from_str(const char *name);		/* or -EINVAL */
 const char *check_proxy_to_str(enum check_proxy p);	/* none, v1, v2 */

@@ -157,6 +157,7 @@ static int parse_choices(const struct service_spec *spec, struct service *svc, s
 		svc->check.rise = check_conf_default.rise;
 	if (!svc->check.fall)
 		svc->check.fall = check_conf_default.fall;
+	svc->agent = spec->agent ? *spec->agent : agent_conf_default;
 	return 0;
 }
 

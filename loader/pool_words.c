@@ -18,6 +18,8 @@ const struct check_conf check_conf_default = {
 	.cert_days = 14, .panic = 50,
 };
 
+const struct agent_conf agent_conf_default = { .interval_ms = 5000, .timeout_ms = 2000 };
+
 static const char *const states[] = {
 	[STATE_UP] = "up", [STATE_BUSY] = "busy", [STATE_DOWN] = "down", [STATE_DRAINING] = "draining",
 	[STATE_DISABLED] = "disabled",
@@ -106,14 +108,11 @@ enum backend_state backend_state(const struct backend *be)
 	default:
 		break;
 	}
-	switch (be->health) {
-	case HEALTH_UP:
-		return STATE_UP;
-	case HEALTH_BUSY:
-		return STATE_BUSY;
-	default:
+	if (be->health >= HEALTH_DOWN || agent_is_down(&be->agent))
 		return STATE_DOWN;
-	}
+	if (agent_is_draining(&be->agent))
+		return STATE_DRAINING;
+	return be->health == HEALTH_BUSY ? STATE_BUSY : STATE_UP;
 }
 
 const char *backend_state_to_str(enum backend_state s)
@@ -124,6 +123,27 @@ const char *backend_state_to_str(enum backend_state s)
 bool backend_is_eligible(const struct backend *be)
 {
 	return be->used && (backend_state(be) == STATE_UP || backend_state(be) == STATE_BUSY);
+}
+
+/* The agent's where that decides: it keeps out a backend that is enabled, and passes its checks. */
+const char *backend_reason(const struct backend *be, char *buf, size_t len)
+{
+	bool kept_out = agent_is_down(&be->agent) || agent_is_draining(&be->agent);
+
+	if (be->admin == ADMIN_ENABLED && be->health < HEALTH_DOWN && kept_out)
+		snprintf(buf, len, "agent: %s", be->agent.text);
+	else
+		snprintf(buf, len, "%s", be->reason);
+	return buf;
+}
+
+__u32 backend_max_flows(const struct backend *be)
+{
+	__u32 own = be->max_flows, agents = be->agent.max_conns;
+
+	if (!own || !agents)
+		return own ? own : agents;
+	return own < agents ? own : agents;
 }
 
 int backend_family(const struct backend *be)

@@ -234,7 +234,7 @@ void sync_touch(struct sync *sync, const struct pool *pool, int id, const struct
 			.csum_delta = csum_diff(vip, &be->address, sizeof(*vip)),
 			.vip_id = svc->vip_id[backend_family(be)],
 			.ifindex = extra[id].hop.ifindex,
-			.max_flows = be->max_flows,
+			.max_flows = backend_max_flows(be),
 			.weight = extra[id].weight,
 			.mode = svc->mode,
 			.reply_ns = extra[id].reply_ns,

@@ -79,22 +79,77 @@ static void a_line_has_an_end(void **state)
 	assert_int_equal(agent_parse("up\0down", 7, &got), -EBADMSG);
 }
 
-static void weights_stay_weights(void **state)
+/* Each line to the same word, in this order. */
+static const struct {
+	const char *line;
+	bool news, down, draining;
+	const char *text;
+} story[] = {
+	{ "ready up", false, false, false, "ready" },
+	{ "75%", true, false, false, "75%" },
+	{ "75%", false, false, false, "75%" },
+	{ "75% # queue of 10", false, false, false, "75% (queue of 10)" },
+	{ "drain", true, false, true, "drain, 75%" },
+	{ "up", false, false, true, "drain, 75%" },	/* says nothing of the drain */
+	{ "maint maxconn:20", true, false, true, "maint, 75%, maxconn 20" },
+	{ "ready", true, false, false, "75%, maxconn 20" },
+	{ "ready", false, false, false, "75%, maxconn 20" },
+	{ "0%", true, false, true, "0%, maxconn 20" },
+	{ "ready", false, false, true, "0%, maxconn 20" },	/* a weight is undone by a weight */
+	{ "100% maxconn:0", true, false, false, "100%" },
+	{ "down # disk full", true, true, false, "down, 100% (disk full)" },
+	{ "ready", false, true, false, "down, 100%" },
+	{ "failed", true, true, false, "failed, 100%" },
+	{ "stopped drain", true, true, true, "stopped, drain, 100%" },
+	{ "up", true, false, true, "drain, 100%" },
+	{ "ready", true, false, false, "100%" },
+};
+
+static void a_word_stays_until_it_is_undone(void **state)
 {
-	struct agent_report r = { .has_weight = true, .weight_percent = 50 };
+	struct agent_word word = {};
 
 	(void)state;
-	assert_int_equal(agent_weight(&r, 10), 5);
-	assert_int_equal(agent_weight(&r, 1), 1);
-	assert_false(agent_is_draining(&r));
-	r.weight_percent = 0;
-	assert_int_equal(agent_weight(&r, 10), 1);
-	assert_true(agent_is_draining(&r));
-	r.weight_percent = AGENT_MAX_PERCENT;
-	assert_int_equal(agent_weight(&r, LB_MAX_WEIGHT), LB_MAX_WEIGHT);
-	r = (struct agent_report){ .admin = AGENT_MAINT };
-	assert_int_equal(agent_weight(&r, 10), 10);
-	assert_true(agent_is_draining(&r));
+	for (size_t i = 0; i < ARRAY_SIZE(story); i++) {
+		struct agent_report report;
+		bool news;
+
+		assert_int_equal(agent_parse(story[i].line, strlen(story[i].line), &report), 0);
+		news = agent_hear(&word, &report);
+		if (news != story[i].news || agent_is_down(&word) != story[i].down ||
+		    agent_is_draining(&word) != story[i].draining || strcmp(word.text, story[i].text))
+			fail_msg("%zu \"%s\": news %d, down %d, draining %d, \"%s\"", i, story[i].line, news,
+				 agent_is_down(&word), agent_is_draining(&word), word.text);
+	}
+}
+
+static void the_longest_word_fits(void **state)
+{
+	struct agent_report report = { .has_weight = true, .weight_percent = AGENT_MAX_PERCENT, .has_max_conns = true,
+				       .max_conns = UINT32_MAX, .admin = AGENT_DRAIN, .health = AGENT_STOPPED };
+	struct agent_word word = {};
+
+	(void)state;
+	memset(report.text, 'x', sizeof(report.text) - 1);
+	assert_true(agent_hear(&word, &report));
+	assert_int_equal(strlen(word.text), sizeof(word.text) - 1);
+}
+
+static void weights_stay_weights(void **state)
+{
+	struct agent_word w = {};
+
+	(void)state;
+	assert_int_equal(agent_weight(&w, 10, 100), 10);
+	w = (struct agent_word){ .has_weight = true, .weight_percent = 50 };
+	assert_int_equal(agent_weight(&w, 10, 100), 5);
+	assert_int_equal(agent_weight(&w, 1, 100), 1);
+	w.weight_percent = 0;
+	assert_int_equal(agent_weight(&w, 10, 100), 1);
+	w.weight_percent = AGENT_MAX_PERCENT;
+	assert_int_equal(agent_weight(&w, 65535 * 16, 65535 * 16), 65535 * 16);
+	w.weight_percent = 200;
+	assert_int_equal(agent_weight(&w, 10, 100), 20);
 }
 
 static void noise_is_no_trouble(void **state)
@@ -120,6 +175,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_understood),
 		cmocka_unit_test(a_line_has_an_end),
+		cmocka_unit_test(a_word_stays_until_it_is_undone),
+		cmocka_unit_test(the_longest_word_fits),
 		cmocka_unit_test(weights_stay_weights),
 		cmocka_unit_test(noise_is_no_trouble),
 	};

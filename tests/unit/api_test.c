@@ -293,6 +293,39 @@ static void checks_show_what_smtp_and_tls_told(void **state)
 	json_decref(doc);
 }
 
+static void an_agent_is_shown_with_what_it_makes_of_the_weight(void **state)
+{
+	const struct agent_report report = { .has_weight = true, .weight_percent = 50, .has_max_conns = true, .max_conns = 20 };
+	const json_t *be, *agent;
+	json_t *doc;
+
+	(void)state;
+	assert_int_equal(call("GET", API_BACKENDS, "", &doc), 200);
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(doc, "backends"), 0), "agent")));
+	json_decref(doc);
+	fake.has_agent = true;
+	pool_backend_agent(&fake.pool, FAKE_MX1, &report, 0);
+	assert_int_equal(call("GET", API_BACKENDS, "", &doc), 200);
+	be = json_array_get(json_object_get(doc, "backends"), 0);
+	agent = json_object_get(be, "agent");
+	assert_string_equal(json_string_value(json_object_get(agent, "text")), "50%, maxconn 20");
+	assert_string_equal(json_string_value(json_object_get(agent, "last")), "connection refused");
+	assert_true(json_is_false(json_object_get(agent, "answered")));
+	assert_int_equal(json_integer_value(json_object_get(agent, "weight_percent")), 50);
+	assert_int_equal(json_integer_value(json_object_get(agent, "max_conns")), 20);
+	assert_true(json_real_value(json_object_get(agent, "weight")) == 50.0);
+	assert_int_equal(json_integer_value(json_object_get(agent, "answers_total")), 70);
+	assert_int_equal(json_integer_value(json_object_get(agent, "failures_total")), 3);
+	assert_true(json_is_integer(json_object_get(agent, "age_ms")));
+	assert_int_equal(json_integer_value(json_object_get(be, "max_conns")), 200);
+	assert_int_equal(json_integer_value(json_object_get(be, "max_conns_now")), 20);
+	json_decref(doc);
+	assert_int_equal(call("GET", API_STATUS, "", &doc), 200);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(doc, "agents"), "total")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(doc, "agents"), "silent")), 1);
+	json_decref(doc);
+}
+
 static void a_check_is_none_then_runs_then_is_done(void **state)
 {
 	static const char *const lines[] = { "* connected", "< 220 mx ?", "", "> QUIT" };
@@ -407,6 +440,7 @@ static void services_and_version_are_shown(void **state)
 	assert_int_equal(json_integer_value(json_object_get(svc, "backends")), 2);
 	assert_int_equal(json_integer_value(json_object_get(svc, "eligible")), 1);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(svc, "check"), "port")), 25);
+	assert_true(json_is_null(json_object_get(svc, "agent")));
 	json_decref(doc);
 	assert_int_equal(call("GET", API_VERSION_PATH, "", &doc), 200);
 	assert_string_equal(json_string_value(json_object_get(doc, "version")), MAILXDP_VERSION);
@@ -501,6 +535,7 @@ int main(void)
 		cmocka_unit_test_setup(every_class_of_error_has_its_status, setup),
 		cmocka_unit_test_setup(backends_show_every_field, setup),
 		cmocka_unit_test_setup(checks_show_what_smtp_and_tls_told, setup),
+		cmocka_unit_test_setup(an_agent_is_shown_with_what_it_makes_of_the_weight, setup),
 		cmocka_unit_test_setup(a_check_is_none_then_runs_then_is_done, setup),
 		cmocka_unit_test_setup(events_are_shown_from_a_number_on, setup),
 		cmocka_unit_test_setup(status_and_stats_show_every_verdict, setup),

@@ -289,6 +289,37 @@ static void a_ghost_comes_back_with_its_id_and_flows(void **state)
 	assert_int_equal(p[1]->backends[2].admin, ADMIN_ENABLED);
 }
 
+static void an_agents_word_is_kept_while_there_is_an_agent(void **state)
+{
+	const struct agent_report drain = { .admin = AGENT_DRAIN };
+	struct pool **p = *state;
+
+	usual(p[0]);
+	assert_true(pool_backend_agent(p[0], 1, &drain, 7777));
+	usual(p[1]);
+	p[1]->services[pool_service_find(p[1], "mx")].agent.port = 9707;
+	carry(p[0], p[1]);
+	assert_true(agent_is_draining(&p[1]->backends[1].agent));
+	memset(p[1], 0, sizeof(*p[1]));
+	usual(p[1]);
+	carry(p[0], p[1]);
+	assert_false(agent_is_draining(&p[1]->backends[1].agent));
+}
+
+/* Also after a restart, where the maps only tell that it was out of rotation. */
+static void what_is_no_longer_checked_is_up(void **state)
+{
+	struct pool **p = *state;
+
+	usual(p[0]);
+	usual(p[1]);
+	p[1]->services[pool_service_find(p[1], "mx")].check.kind = CHECK_NONE;
+	p[1]->backends[1].health = HEALTH_UP;
+	carry(p[0], p[1]);
+	assert_int_equal(p[0]->backends[1].health, HEALTH_DOWN);
+	assert_int_equal(p[1]->backends[1].health, HEALTH_UP);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -304,6 +335,8 @@ int main(void)
 		TEST(two_services_may_swap_their_names),
 		TEST(ids_stay_apart_when_a_service_is_split_by_port),
 		TEST(health_and_history_are_kept),
+		TEST(an_agents_word_is_kept_while_there_is_an_agent),
+		TEST(what_is_no_longer_checked_is_up),
 		TEST(a_ghost_comes_back_with_its_id_and_flows),
 	};
 

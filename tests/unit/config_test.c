@@ -275,11 +275,22 @@ static const struct { const char *text, *complaint; } bad[] = {
 	{ SVC "    check: {kind: ehlo, panic: 101%}\n", ":5:32: panic \"101%\" is not 0%-100%" },
 	{ SVC "    check: {kind: ehlo, cert-days: x}\n", ":5:36: cert-days \"x\" is not 0-3650" },
 	{ SVC "    check: {kind: rcpt, to: \"a@b\\r\\nDATA\"}\n",
-	  ":5:29: to \"a@b??DATA\" has a character that SMTP does not take there: use printable ASCII without spaces" },
+	  ":5:29: to \"a@b??DATA\" has a character that cannot be sent there: use printable ASCII without spaces" },
 	{ SVC "    check: {kind: rcpt, from: <a@b>}\n",
-	  ":5:31: from \"<a@b>\" has a character that SMTP does not take there: use printable ASCII without spaces" },
+	  ":5:31: from \"<a@b>\" has a character that cannot be sent there: use printable ASCII without spaces" },
+	{ SVC "    agent: {interval: 5s}\n",
+	  ":5:12: agent has no port: give the one that it listens on, such as \"port: 9707\"" },
+	{ SVC "    agent: yes\n", ":5:12: port \"yes\" is not 1-65535" },
+	{ SVC "    agent: {port: 65536}\n", ":5:19: port \"65536\" is not 1-65535" },
+	{ SVC "    agent: {port: 9707, interval: 50ms}\n",
+	  ":5:35: interval \"50ms\" is not a time of 100ms to 1h, such as 250ms, 30s, 15m or 2h" },
+	{ SVC "    agent: {port: 9707, timeout: 2h}\n",
+	  ":5:34: timeout \"2h\" is not a time of 100ms to 1h, such as 250ms, 30s, 15m or 2h" },
+	{ SVC "    agent: {port: 9707, send: \"a\\nb\"}\n",
+	  ":5:31: send \"a?b\" has a character that cannot be sent there: use printable ASCII" },
+	{ SVC "    agent: {prot: 9707}\n", ":5:13: unknown key \"prot\" in agent: did you mean \"port\"?" },
 	{ SVC "    check: {kind: ehlo, ehlo: a b}\n",
-	  ":5:31: ehlo \"a b\" has a character that SMTP does not take there: use printable ASCII without spaces" },
+	  ":5:31: ehlo \"a b\" has a character that cannot be sent there: use printable ASCII without spaces" },
 	/* meaning: what the pool says, where it is said about */
 	{ "services:\n  - vip: 192.0.2.25\n    ports: 25\n", ":2:5: service has no name: give one" },
 	{ "services:\n  - name: m x\n    vip: 192.0.2.25\n    ports: 25\n",
@@ -497,6 +508,7 @@ static void assert_same_pool(const struct pool *a, const struct pool *b)
 		assert_int_equal(x->ports_n, y->ports_n);
 		assert_memory_equal(x->ports, y->ports, sizeof(x->ports));
 		assert_memory_equal(&x->check, &y->check, sizeof(x->check));
+		assert_memory_equal(&x->agent, &y->agent, sizeof(x->agent));
 	}
 	for (int i = 1; i < LB_MAX_BACKENDS; i++) {
 		const struct backend *x = &a->backends[i], *y;
@@ -650,6 +662,40 @@ static void a_check_with_everything_comes_back(void **state)
 		config_free(back);
 		config_free(config);
 	}
+}
+
+static void an_agent_comes_back(void **state)
+{
+	static const char *const agents[] = {
+		"9707", "{port: 9707, interval: 500ms, timeout: 1s, send: \"hello there: you\"}", "{port: 1, interval: 1h}",
+	};
+	char text[1024];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(agents); i++) {
+		struct config *config, *back;
+
+		snprintf(text, sizeof(text), SVC "    agent: %s\n", agents[i]);
+		config = read_good(text);
+		assert_int_not_equal(config->pool->services[0].agent.port, 0);
+		back = read_back(config, NULL);
+		assert_same(config, back);
+		config_free(back);
+		config_free(config);
+	}
+}
+
+static void an_agent_has_defaults(void **state)
+{
+	struct config *config = read_good(SVC "    agent: {port: 9707}\n");
+	const struct agent_conf *agent = &config->pool->services[0].agent;
+
+	(void)state;
+	assert_int_equal(agent->port, 9707);
+	assert_int_equal(agent->interval_ms, 5000);
+	assert_int_equal(agent->timeout_ms, 2000);
+	assert_string_equal(agent->send, "");
+	config_free(config);
 }
 
 static void checks_have_their_own_defaults(void **state)
@@ -812,6 +858,8 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read_back_as_the_same),
 		cmocka_unit_test(the_written_file_reads_well),
 		cmocka_unit_test(a_check_with_everything_comes_back),
+		cmocka_unit_test(an_agent_comes_back),
+		cmocka_unit_test(an_agent_has_defaults),
 		cmocka_unit_test(checks_have_their_own_defaults),
 		cmocka_unit_test(removed_backends_are_not_written),
 		cmocka_unit_test(a_full_pool_comes_back),

@@ -30,6 +30,7 @@ static struct control_fake {
 	struct history history;
 	__u16 check_code;
 	__s32 tls_days;
+	bool has_agent;		/* mx1 has an agent that said 50%, and is silent now */
 } fake;
 
 static void fake_backend(int id, const char *name, const char *address, enum backend_admin admin,
@@ -244,6 +245,8 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.checked = id == FAKE_MX1,
 		.check = { .last = CHECK_OK, .duration_us = 312, .at_ns = 1, .code = fake.check_code, .tls_days = fake.tls_days,
 			   .text = "connected" },
+		.weight_now_16 = be->weight * 8, .max_conns_now = backend_max_flows(be), .asked = fake.has_agent && id == FAKE_MX1,
+		.agent = { .at_ns = 1, .missed = 2, .answers_total = 70, .failures_total = 3, .text = "connection refused" },
 	};
 	return true;
 }
@@ -258,6 +261,7 @@ void control_status(struct control *ctl, struct status_report *out)
 			{ .name = "eth1", .ifindex = 3 },
 		},
 		.flow_entries = 21, .flow_limit = 131072, .services = 1, .backends = 2, .up = 1, .draining = 1,
+		.agents = fake.has_agent, .agents_silent = fake.has_agent,
 	};
 	for (int v = 0; v < LB_VERDICT_MAX; v++)
 		out->verdicts[v] = 1000 + v;

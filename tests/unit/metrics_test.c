@@ -76,6 +76,22 @@ static void every_metric_has_its_value(void **state)
 	}
 }
 
+static void agents_are_counted_where_there_are_any(void **state)
+{
+	size_t len;
+
+	(void)state;
+	assert_null(strstr(text, "mailxdp_backend_agent_"));
+	free(text);
+	fake.has_agent = true;
+	assert_int_equal(metrics_write(NULL, &text, &len), 0);
+	expect_line("mailxdp_backend_agent_up{service=\"mx\",backend=\"mx1\"} 0");
+	expect_line("mailxdp_backend_agent_weight_percent{service=\"mx\",backend=\"mx1\"} 100");
+	expect_line("mailxdp_backend_agent_answers_total{service=\"mx\",backend=\"mx1\"} 70");
+	expect_line("mailxdp_backend_agent_failures_total{service=\"mx\",backend=\"mx1\"} 3");
+	assert_null(strstr(text, "agent_up{service=\"mx\",backend=\"mx\\\"2"));
+}
+
 static void labels_are_escaped_and_drained_is_not_up(void **state)
 {
 	(void)state;
@@ -134,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_metric_has_its_value, setup, teardown),
+		cmocka_unit_test_setup_teardown(agents_are_counted_where_there_are_any, setup, teardown),
 		cmocka_unit_test_setup_teardown(labels_are_escaped_and_drained_is_not_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_family_has_one_head_and_stays_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_configured_is_still_a_valid_document, setup, teardown),

@@ -401,6 +401,76 @@ static void state_follows_from_health_and_admin(void **state)
 	}
 }
 
+/* Admin first, then what is worse of check and agent. */
+static void a_backend_is_up_when_check_and_agent_agree(void **state)
+{
+	static const struct {
+		enum backend_admin admin;
+		enum backend_health health;
+		const char *agent;
+		enum backend_state state;
+		const char *reason;
+	} cases[] = {
+		{ ADMIN_ENABLED, HEALTH_UP, "ready up", STATE_UP, "check" },
+		{ ADMIN_ENABLED, HEALTH_BUSY, "50%", STATE_BUSY, "check" },
+		{ ADMIN_ENABLED, HEALTH_UP, "down # disk full", STATE_DOWN, "agent: down (disk full)" },
+		{ ADMIN_ENABLED, HEALTH_BUSY, "down", STATE_DOWN, "agent: down" },
+		{ ADMIN_ENABLED, HEALTH_DOWN, "up ready", STATE_DOWN, "check" },
+		{ ADMIN_ENABLED, HEALTH_DEAD, "down", STATE_DOWN, "check" },
+		{ ADMIN_ENABLED, HEALTH_UP, "drain", STATE_DRAINING, "agent: drain" },
+		{ ADMIN_ENABLED, HEALTH_UP, "maint", STATE_DRAINING, "agent: maint" },
+		{ ADMIN_ENABLED, HEALTH_UP, "0%", STATE_DRAINING, "agent: 0%" },
+		{ ADMIN_ENABLED, HEALTH_DOWN, "drain", STATE_DOWN, "check" },
+		{ ADMIN_DRAIN, HEALTH_UP, "ready up 100%", STATE_DRAINING, "by lbctl" },
+		{ ADMIN_DRAIN, HEALTH_UP, "down", STATE_DRAINING, "by lbctl" },
+		{ ADMIN_DISABLED, HEALTH_UP, "ready up", STATE_DISABLED, "by lbctl" },
+	};
+	char buf[POOL_TEXT_LEN + 16];
+	struct pool *pool = *state;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct backend *be = &pool->backends[1];
+		struct agent_report report;
+
+		*be = (struct backend){ .used = true, .health = cases[i].health, .admin = cases[i].admin };
+		strcpy(be->reason, be->admin == ADMIN_ENABLED ? "check" : "by lbctl");
+		assert_int_equal(agent_parse(cases[i].agent, strlen(cases[i].agent), &report), 0);
+		pool_backend_agent(pool, 1, &report, 1);
+		if (backend_state(be) != cases[i].state || strcmp(backend_reason(be, buf, sizeof(buf)), cases[i].reason))
+			fail_msg("%zu: %s, \"%s\"", i, backend_state_to_str(backend_state(be)), buf);
+		assert_int_equal(be->admin, cases[i].admin);
+		assert_int_equal(be->health, cases[i].health);
+		assert_int_equal(backend_is_eligible(be), cases[i].state == STATE_UP || cases[i].state == STATE_BUSY);
+	}
+}
+
+static void an_agent_moves_the_time_of_the_state_only_with_the_state(void **state)
+{
+	const struct agent_report half = { .has_weight = true, .weight_percent = 50 }, drain = { .admin = AGENT_DRAIN };
+	struct pool *pool = *state;
+	struct backend *be = &pool->backends[1];
+
+	*be = (struct backend){ .used = true, .changed_ns = 10 };
+	assert_true(pool_backend_agent(pool, 1, &half, 20));
+	assert_int_equal(be->changed_ns, 10);
+	assert_true(pool_backend_agent(pool, 1, &drain, 30));
+	assert_int_equal(be->changed_ns, 30);
+	assert_false(pool_backend_agent(pool, 1, &drain, 40));
+	assert_int_equal(be->changed_ns, 30);
+}
+
+static void of_two_caps_the_smaller_one_counts(void **state)
+{
+	static const __u32 cases[][3] = { { 0, 0, 0 }, { 5, 0, 5 }, { 0, 7, 7 }, { 5, 7, 5 }, { 7, 5, 5 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct backend be = { .used = true, .max_flows = cases[i][0], .agent = { .max_conns = cases[i][1] } };
+
+		assert_int_equal(backend_max_flows(&be), cases[i][2]);
+	}
+}
+
 static void health_tells_a_change_from_a_repetition(void **state)
 {
 	struct pool *pool = *state;
@@ -529,6 +599,9 @@ int main(void)
 		with_the_cast(a_removed_backend_answers_to_nothing_but_its_address),
 		with_the_cast(a_removed_backend_keeps_its_address_from_other_services_until_it_is_gone),
 		with_the_cast(health_tells_a_change_from_a_repetition),
+		with_the_cast(a_backend_is_up_when_check_and_agent_agree),
+		with_the_cast(an_agent_moves_the_time_of_the_state_only_with_the_state),
+		with_the_cast(of_two_caps_the_smaller_one_counts),
 		with_the_cast(eligible_names_are_listed_and_cut_with_an_ellipsis),
 		with_the_cast(the_limits_of_the_treaty_hold),
 		cmocka_unit_test(state_follows_from_health_and_admin),

@@ -127,6 +127,44 @@ static void a_backend_in_trouble_shows_why(void **state)
 	free(text);
 }
 
+static void an_agents_words_stand_behind_the_check(void **state)
+{
+	json_t *doc = backend("up", "-", json_null());
+	json_t *be = json_array_get(json_object_get(doc, "backends"), 0);
+	char *text;
+
+	(void)state;
+	json_object_set_new(be, "weight", json_integer(1));
+	json_object_set_new(be, "weight_now", json_integer(1));
+	json_object_set_new(be, "max_conns_now", json_integer(20));
+	json_object_set_new(be, "agent", json_pack("{s:s, s:b, s:s, s:f, s:i}", "text", "50%, maxconn 20", "answered", 1,
+						    "last", "50%", "weight", 0.5, "age_ms", 1));
+	json_incref(doc);
+	text = squeezed(printed(print_backends, doc));
+	expect_in(text, " up 0.5/1 41/20 3 ");
+	expect_in(text, " not checked; agent: 50%, maxconn 20\n");
+	free(text);
+	json_object_set_new(json_object_get(be, "agent"), "answered", json_false());
+	json_object_set_new(json_object_get(be, "agent"), "last", json_string("no answer in 2s"));
+	text = squeezed(printed(print_backends, doc));
+	expect_in(text, "; agent silent: no answer in 2s, last word: 50%, maxconn 20\n");
+	free(text);
+}
+
+static void what_the_agent_decided_is_said_once(void **state)
+{
+	json_t *doc = backend("down", "agent: down (disk full)", json_null());
+	json_t *be = json_array_get(json_object_get(doc, "backends"), 0);
+	char *text;
+
+	(void)state;
+	json_object_set_new(be, "agent", json_pack("{s:s, s:b, s:f, s:i}", "text", "down (disk full)", "answered", 1,
+						    "weight", 100.0, "age_ms", 1));
+	text = squeezed(printed(print_backends, doc));
+	expect_in(text, " 1m30s agent: down (disk full)\n");
+	free(text);
+}
+
 static void a_check_that_was_not_good_shows_what_it_said(void **state)
 {
 	char *text = squeezed(printed(print_backends, backend("up", "-", json_pack("{s:s, s:s, s:s, s:i, s:i}",
@@ -313,6 +351,8 @@ int main(void)
 		cmocka_unit_test(times_are_short),
 		cmocka_unit_test(a_backend_is_one_line),
 		cmocka_unit_test(a_backend_in_trouble_shows_why),
+		cmocka_unit_test(an_agents_words_stand_behind_the_check),
+		cmocka_unit_test(what_the_agent_decided_is_said_once),
 		cmocka_unit_test(a_check_that_was_not_good_shows_what_it_said),
 		cmocka_unit_test(slow_start_shows_both_weights),
 		cmocka_unit_test(states_have_colors_when_asked),
