@@ -21,12 +21,13 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } programs SEC(".maps");
 
-/* A permutation of 0..mask: the next flow is never the one beside this one in memory. */
+/* A permutation of 0..mask. Flows are made in one order and meet their packets in another: a fresh table hands out its
+ * memory in order, and whoever walked it so would find every next line fetched already. */
 static __always_inline __u32 mix(__u32 n)
 {
-	n = n * 0x9e3779b1 & feed.mask;
+	n = n * feed.odd[0] & feed.mask;
 	n ^= n >> feed.half;
-	return n * 0x85ebca6b & feed.mask;
+	return n * feed.odd[1] & feed.mask;
 }
 
 static __always_inline int wrap(struct xdp_md *ctx, bool v6, bool reply)

@@ -29,6 +29,7 @@ struct bench_feed {
 	__u32 counter;		/* packets so far: chooses the flow */
 	__u32 mask;		/* flows - 1 */
 	__u32 half;		/* half the bits of mask */
+	__u32 odd[2];		/* the order of the flows */
 	__u32 shift;		/* all of them: counter >> shift is the round */
 	__u32 client;		/* low word of the first client's address, host order */
 	__u32 seq, ack;

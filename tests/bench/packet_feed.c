@@ -141,6 +141,8 @@ void feed_set(const struct frame *frame, const struct flow_feed *ff)
 	feed->mask = flows - 1;
 	feed->shift = bits;
 	feed->half = (bits + 1) / 2;
+	feed->odd[0] = ff->making ? 0x9e3779b1 : 0xcc9e2d51;
+	feed->odd[1] = ff->making ? 0x85ebca6b : 0xc2b2ae35;
 	/* low word of the client's address in frame_build(); new flows have addresses that no old one has */
 	feed->client = frame->v6 ? 0 : 0x64400000;
 	if (!ff->flows)

@@ -39,6 +39,7 @@ struct flow_feed {
 	__u32 flows;		/* rotate over so many; 0: a new one every time */
 	__u32 seq, ack;
 	bool seq_moves, ack_moves;
+	bool making;		/* the flows are made now: another order */
 };
 
 void vip_of(bool v6, struct lb_addr *out);

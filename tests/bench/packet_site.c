@@ -174,9 +174,9 @@ static void site_fill_flows(struct site *site)
 	const struct packet syn = { .port = PORT, .flags = FLAG_SYN, .options = 20 };
 	const struct packet syn_ack = { .reply = true, .port = PORT, .flags = FLAG_SYN | FLAG_ACK, .options = 20 };
 	const struct packet ack = { .port = PORT, .flags = FLAG_ACK, .options = 12 };
-	const struct flow_feed from_syn = { .flows = site->flows, .seq = CLIENT_SEQ };
-	const struct flow_feed from_syn_ack = { .flows = site->flows, .seq = SERVER_SEQ, .ack = CLIENT_SEQ + 1 };
-	const struct flow_feed from_ack = { .flows = site->flows, .seq = CLIENT_SEQ + 1, .ack = SERVER_SEQ + 1 };
+	const struct flow_feed from_syn = { .making = true, .flows = site->flows, .seq = CLIENT_SEQ };
+	const struct flow_feed from_syn_ack = { .making = true, .flows = site->flows, .seq = SERVER_SEQ, .ack = CLIENT_SEQ + 1 };
+	const struct flow_feed from_ack = { .making = true, .flows = site->flows, .seq = CLIENT_SEQ + 1, .ack = SERVER_SEQ + 1 };
 	struct lb_totals totals;
 	__u32 zero = 0;
 
