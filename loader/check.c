@@ -43,6 +43,7 @@ static const char *const result_names[] = {
 	[CHECK_REJECTED] = "rejected",
 	[CHECK_JUNK] = "not SMTP",
 	[CHECK_TLS_FAILED] = "TLS failed",
+	[CHECK_UNSCANNED] = "mail is not scanned",
 	[CHECK_INTERNAL] = "internal error",
 };
 static_assert(ARRAY_SIZE(result_names) == CHECK_RESULT_MAX, "a name for every result");
@@ -188,7 +189,9 @@ static void arm_next(struct target *t, __u64 now)
 /* Traffic that goes well since the last check makes the next one less urgent. */
 static void note_evidence(struct target *t, enum check_result result)
 {
-	bool proven = t->evidence_us >= t->run.start_us && t->tally.health == HEALTH_UP && result == CHECK_OK;
+	/* Mail flows as well, or better, where nobody scans it. */
+	bool proven = t->evidence_us >= t->run.start_us && t->tally.health == HEALTH_UP && result == CHECK_OK &&
+		      !t->what.conf.must_refuse;
 
 	if (!proven)
 		t->stretch = 1;
@@ -355,7 +358,7 @@ static bool conf_is_same(const struct check_conf *a, const struct check_conf *b)
 {
 	return a->kind == b->kind && a->interval_ms == b->interval_ms && a->timeout_ms == b->timeout_ms &&
 	       a->rise == b->rise && a->fall == b->fall && a->cert_days == b->cert_days && a->verify == b->verify &&
-	       a->proxy == b->proxy && addr_equal(&a->source, &b->source) && !strcmp(a->ehlo, b->ehlo) &&
+	       a->proxy == b->proxy && a->must_refuse == b->must_refuse && addr_equal(&a->source, &b->source) && !strcmp(a->ehlo, b->ehlo) &&
 	       !strcmp(a->keywords, b->keywords) && !strcmp(a->from, b->from) && !strcmp(a->to, b->to) &&
 	       !strcmp(a->name, b->name);
 }

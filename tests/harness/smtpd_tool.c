@@ -34,6 +34,8 @@ enum quirk {
 	QUIRK_ENDLESS = 8,	/* the answer to EHLO never reaches its last line */
 	QUIRK_RESET = 16,	/* RST in answer to EHLO or HELO */
 	QUIRK_NO_DOT = 32,	/* takes the message and never says that it did */
+	QUIRK_SCANS = 64,	/* refuses a message with a test string in it */
+	QUIRK_DEFERS = 128,	/* its scanner is out of order: 451 instead */
 };
 
 struct behaviour {
@@ -54,6 +56,8 @@ static const struct behaviour behaviours[] = {
 	{ "endless", "220 mailx ESMTP\r\n", QUIRK_ENDLESS, "250- lines without end after EHLO" },
 	{ "reset", "220 mailx ESMTP\r\n", QUIRK_RESET, "RST in answer to EHLO" },
 	{ "silent", NULL, 0, "accepts and says nothing" },
+	{ "scans", "220 mailx ESMTP\r\n", QUIRK_SCANS, "refuses the test virus and the test spam" },
+	{ "defers", "220 mailx ESMTP\r\n", QUIRK_DEFERS, "says 451 to them" },
 	{ "no-dot", "220 mailx ESMTP\r\n", QUIRK_NO_DOT, "never answers the end of a message" },
 };
 
@@ -62,7 +66,7 @@ struct conn {
 	int fd;
 	unsigned int id;
 	char peer[INET6_ADDRSTRLEN];
-	bool in_data, endless, closing, dead;
+	bool in_data, infected, endless, closing, dead;
 	int64_t speak_ms;		/* not a word before this */
 	char in[2048];
 	size_t in_n, heard;
@@ -148,6 +152,21 @@ static void conn_greet(struct conn *c)
 	c->closing = opt.how->quirks & QUIRK_CLOSE;
 }
 
+static void conn_message_line(struct conn *c, const char *line)
+{
+	/* The part of each that is not what other scanners look for. */
+	c->infected |= strstr(line, "$EICAR-STANDARD-ANTIVIRUS") || strstr(line, "GTUBE-STANDARD-ANTI-UBE");
+	if (strcmp(line, ".") != 0)
+		return;
+	if (c->infected && opt.how->quirks & QUIRK_SCANS)
+		conn_say(c, "554 5.7.1 mailx found a virus\r\n");
+	else if (c->infected && opt.how->quirks & QUIRK_DEFERS)
+		conn_say(c, "451 4.7.1 mailx cannot reach its scanner\r\n");
+	else if (!(opt.how->quirks & QUIRK_NO_DOT))
+		conn_say(c, "250 2.0.0 Ok: queued\r\n");
+	c->in_data = c->infected = false;
+}
+
 static void conn_line(struct conn *c, const char *line)
 {
 	static const struct { const char *verb, *reply; } replies[] = {
@@ -158,11 +177,7 @@ static void conn_line(struct conn *c, const char *line)
 	bool hello = strncasecmp(line, "EHLO", 4) == 0 || strncasecmp(line, "HELO", 4) == 0;
 
 	if (c->in_data) {
-		if (strcmp(line, ".") != 0)
-			return;
-		c->in_data = false;
-		if (!(opt.how->quirks & QUIRK_NO_DOT))
-			conn_say(c, "250 2.0.0 Ok: queued\r\n");
+		conn_message_line(c, line);
 		return;
 	}
 	if (c->endless || (!opt.how->greeting && !opt.greeting))
