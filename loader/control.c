@@ -14,7 +14,7 @@
 #include "addr.h"
 #include "control_inner.h"
 #include "log.h"
-#include "rst.h"
+#include "segment.h"
 #include "verdict.h"
 
 __u64 control_now_ns(void)
@@ -104,7 +104,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	if (ret)
 		goto out;
 	ctl->adopted = datapath_adopted(ctl->dp);
-	ctl->rst_fd = rst_socket();
+	ctl->rst_fd = segment_socket();
 	if (ctl->rst_fd < 0)
 		log_warn("no packet socket (%s): sessions that are ended are told only when they speak next",
 			 strerror(-ctl->rst_fd));
