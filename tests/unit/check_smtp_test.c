@@ -10,35 +10,18 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <signal.h>
-#include <time.h>
 #include "../../loader/addr.h"
 #include "../../loader/check.h"
 #include "../../loader/checker_wire.h"
+#include "loop.h"
 #include "smtp_server.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define DEADLINE_MS	20000
 #define EHLO_OK		"250-mx.example.com\r\n250-8BITMIME\r\n250-SIZE 1000\r\n250 STARTTLS\r\n"
 
 static sd_event *event;
 static struct checks *checks;
 static struct { int n; enum backend_health health; char reason[POOL_TEXT_LEN]; } verdict;
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
-#define RUN_UNTIL(condition) do { \
-	__u64 end_ = now_ms() + DEADLINE_MS; \
-	while (!(condition)) { \
-		assert_true(now_ms() < end_); \
-		assert_true(sd_event_run(event, 50000) >= 0); \
-	} \
-} while (0)
 
 static void on_verdict(void *arg, int id, enum backend_health health, const char *reason)
 {

@@ -14,13 +14,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "../../loader/addr.h"
 #include "../../loader/check.h"
+#include "loop.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define DEADLINE_MS	10000
 
 struct seen {
 	struct checks *checks;
@@ -32,14 +31,6 @@ struct seen {
 };
 
 static sd_event *event;
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
 
 static void on_verdict(void *arg, int id, enum backend_health health, const char *reason)
 {
@@ -65,14 +56,6 @@ static void run_for(__u64 ms)
 	while ((now = now_ms()) < end)
 		assert_true(sd_event_run(event, (end - now) * 1000) >= 0);
 }
-
-#define RUN_UNTIL(condition) do { \
-	__u64 end_ = now_ms() + DEADLINE_MS; \
-	while (!(condition)) { \
-		assert_true(now_ms() < end_); \
-		assert_true(sd_event_run(event, 100000) >= 0); \
-	} \
-} while (0)
 
 static int listener(__u16 *port, int backlog)
 {

@@ -14,35 +14,18 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include "../../loader/addr.h"
 #include "../../loader/agent.h"
 #include "../../loader/checker.h"
 #include "../../loader/checker_conn.h"
+#include "loop.h"
 #include "smtp_server.h"
 
-#define DEADLINE_MS	20000
 #define MANY		1500
 
 static sd_event *event;
 static struct checker *checker;
 static struct { int n, results[CHECK_RESULT_MAX]; struct checker_answer last; char transcript[8193]; bool close; __s64 cancel; } got;
-
-static __u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
-#define RUN_UNTIL(condition) do { \
-	__u64 end_ = now_ms() + DEADLINE_MS; \
-	while (!(condition)) { \
-		assert_true(now_ms() < end_); \
-		assert_true(sd_event_run(event, 50000) >= 0); \
-	} \
-} while (0)
 
 static void on_answer(void *arg, const struct checker_answer *answer, const char *transcript)
 {
