@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
+#include "nexthop.h"
 #include "pool.h"
 
 enum check_result {
@@ -34,6 +35,9 @@ struct check_target {
 	struct lb_addr address;	/* what to connect to */
 	__u16 port;
 	struct check_conf conf;
+	struct lb_addr vip;		/* what clients connect to, where the server itself must have it: dsr */
+	__u16 vip_ports[LB_MAX_PORTS];
+	__u32 vip_ports_n;		/* 0: the address is all there is to check */
 };
 
 struct check_status {
@@ -52,6 +56,9 @@ int checks_open(sd_event *event,
 		void (*verdict)(void *arg, int id, enum backend_health health, const char *reason),
 		void *arg, struct checks **out);
 void checks_close(struct checks *checks);
+/* How packets get to backend id; 0, or -errno while that is not known. With it a check that went well is followed by one of
+ * the target's VIP, through that next hop: its result counts where it is worse. arg is that of checks_open(). */
+void checks_set_hop(struct checks *checks, int (*hop)(void *arg, int id, struct nexthop *out));
 /* Starts or changes the checks of backend id; target->conf.kind CHECK_NONE stops them. health is what
  * the pool believes now. fresh: nobody knows yet, the first result decides at once; else
  * rise and fall count from health. The first check starts without delay, or, when many targets

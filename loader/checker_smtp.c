@@ -5,7 +5,6 @@
  * of. It knows neither sockets nor clocks, but for the date in a canary's messages (canary.c writes them).
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -297,17 +296,7 @@ static int put_proxy(struct conn *c)
 	}
 	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == -1)
 		return -errno;
-	if (ss.ss_family == AF_INET) {
-		const struct sockaddr_in *sin = (const struct sockaddr_in *)&ss;
-
-		addr_from_wire(AF_INET, &sin->sin_addr, &addr);
-		port = ntohs(sin->sin_port);
-	} else {
-		const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)&ss;
-
-		addr_from_wire(AF_INET6, &sin6->sin6_addr, &addr);
-		port = ntohs(sin6->sin6_port);
-	}
+	addr_from_sockaddr(&ss, &addr, &port);
 	n = snprintf(line, sizeof(line), "PROXY TCP%c %s %s %u %u\r\n", addr_is_v4(&addr) ? '4' : '6',
 		     addr_to_str(&addr, from), addr_to_str(&c->req.address, to), port, c->req.port);
 	conn_say(c, "> %.*s", n - 2, line);

@@ -15,10 +15,11 @@
 #define CANARY_TIMEOUT_MS 60000		/* scanners take their time */
 
 enum { KIND, INTERVAL, TIMEOUT, RISE, FALL, PORT, EHLO, KEYWORDS, FROM, TO, VERIFY, NAME, PROXY, SOURCE, CERT_DAYS,
-       PANIC, MUST_REFUSE };
+       PANIC, MUST_REFUSE, PROBE_VIP };
 
 static const char *const keys[] = { "kind", "interval", "timeout", "rise", "fall", "port", "ehlo", "keywords", "from", "to",
-				    "verify", "name", "proxy", "source", "cert-days", "panic", "must-refuse" };
+				    "verify", "name", "proxy", "source", "cert-days", "panic", "must-refuse",
+				    "probe-vip" };
 
 static int read_kind(struct config_yaml *src, const yaml_node_t *node, struct check_conf *check)
 {
@@ -145,6 +146,7 @@ static int read_panic(struct config_yaml *src, const yaml_node_t *node, struct c
 static int read_dialogue(struct config_yaml *src, yaml_node_t **values, struct check_conf *check)
 {
 	int verify = check->verify, proxy = check->proxy, poison = check->must_refuse, err = 0;
+	bool probe_vip = !check->no_vip;
 
 	if (!err && values[EHLO])
 		err = read_words(src, values[EHLO], "ehlo", false, check->ehlo, sizeof(check->ehlo));
@@ -168,8 +170,11 @@ static int read_dialogue(struct config_yaml *src, yaml_node_t **values, struct c
 		err = read_panic(src, values[PANIC], check);
 	if (!err && values[MUST_REFUSE])
 		err = read_choice(src, values[MUST_REFUSE], "must-refuse", check_poison_from_str, "none, eicar, gtube", &poison);
+	if (!err && values[PROBE_VIP])
+		err = config_bool(src, values[PROBE_VIP], "probe-vip", &probe_vip);
 	check->verify = verify;
 	check->proxy = proxy;
+	check->no_vip = !probe_vip;
 	check->must_refuse = poison;
 	return err;
 }

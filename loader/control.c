@@ -112,6 +112,8 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	ret = ret ? ret : nexthops_open(event, control_refresh_hops, ctl, &ctl->nexthops);
 	ret = ret ? ret : responder_open(event, &ctl->responder);
 	ret = ret ? ret : checks_open(event, control_verdict, ctl, &ctl->checks);
+	if (!ret)
+		checks_set_hop(ctl->checks, control_hop);
 	ret = ret ? ret : control_upkeep_open(ctl);
 	ret = ret ? ret : adopt(ctl);
 	if (ret) {

@@ -84,6 +84,7 @@ struct check_conf {
 	enum check_verify verify;
 	enum check_proxy proxy;
 	enum check_poison must_refuse;	/* of a canary */
+	bool no_vip;			/* in dsr: do not look whether the server answers at the VIP, too */
 	struct lb_addr source;		/* all zero: the kernel's choice */
 	char ehlo[CHECK_NAME_LEN];	/* "": mailxdp-probe.<host name> */
 	char keywords[CHECK_WORDS_LEN];	/* what EHLO must offer: "STARTTLS 8BITMIME" */

@@ -79,6 +79,7 @@ static struct {
 	const char *greeting;
 	int64_t delay_ms;
 	uint16_t port;
+	struct in6_addr listen;		/* IPv4 mapped; all zero: everywhere */
 } opt = { .how = &behaviours[0], .port = 25 };
 
 static struct conn *conns;
@@ -323,7 +324,7 @@ static int patience_ms(void)
 
 static int listen_open(void)
 {
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(opt.port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(opt.port), .sin6_addr = opt.listen };
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, zero = 0;
 
 	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
@@ -337,7 +338,7 @@ static int listen_open(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: smtpd_tool [--port 25] [--script NAME] [--greeting TEXT] [--delay-banner SECONDS]\n"
+	fprintf(stderr, "usage: smtpd_tool [--port 25] [--listen ADDRESS] [--script NAME] [--greeting TEXT] [--delay-banner SECONDS]\n"
 			"`--script list` names the scripts\n");
 	exit(2);
 }
@@ -358,12 +359,23 @@ static void script_choose(const char *name)
 	exit(2);
 }
 
+static void listen_at(const char *address)
+{
+	char mapped[INET6_ADDRSTRLEN + 8];
+
+	snprintf(mapped, sizeof(mapped), "%s%s", strchr(address, ':') ? "" : "::ffff:", address);
+	if (inet_pton(AF_INET6, mapped, &opt.listen) != 1) {
+		fprintf(stderr, "smtpd_tool: \"%s\" is not an address\n", address);
+		exit(2);
+	}
+}
+
 static void options(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "port", required_argument, NULL, 'p' },     { "script", required_argument, NULL, 's' },
 		{ "greeting", required_argument, NULL, 'g' }, { "delay-banner", required_argument, NULL, 'd' },
-		{ NULL, 0, NULL, 0 },
+		{ "listen", required_argument, NULL, 'l' },   { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -371,6 +383,7 @@ static void options(int argc, char **argv)
 		switch (c) {
 		case 'p': opt.port = (uint16_t)strtoul(optarg, NULL, 10); break;
 		case 's': script_choose(optarg); break;
+		case 'l': listen_at(optarg); break;
 		case 'g': opt.greeting = optarg; break;
 		case 'd': opt.delay_ms = (int64_t)(strtod(optarg, NULL) * 1000); break;
 		default: usage();
