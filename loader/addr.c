@@ -101,3 +101,14 @@ void addr_from_wire(int family, const void *bytes, struct lb_addr *out)
 		memcpy(out->bytes, bytes, 16);
 	}
 }
+
+void addr_from_sockaddr(const struct sockaddr_storage *ss, struct lb_addr *out, __u16 *port)
+{
+	const struct sockaddr_in *sin = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)ss;
+	bool v4 = ss->ss_family == AF_INET;
+
+	addr_from_wire(ss->ss_family, v4 ? (const void *)&sin->sin_addr : &sin6->sin6_addr, out);
+	if (port)
+		*port = ntohs(v4 ? sin->sin_port : sin6->sin6_port);
+}

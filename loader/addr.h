@@ -23,6 +23,8 @@ bool addr_equal(const struct lb_addr *a, const struct lb_addr *b);
 bool addr_is_usable(const struct lb_addr *addr);
 /* port in host order; returns the length for bind() and connect(). */
 socklen_t addr_to_sockaddr(const struct lb_addr *addr, __u16 port, struct sockaddr_storage *out);
+/* The way back; port NULL: who cares. */
+void addr_from_sockaddr(const struct sockaddr_storage *ss, struct lb_addr *out, __u16 *port);
 /* The 4 (IPv4) or 16 address bytes in network order, and how many they are. */
 const __u8 *addr_wire(const struct lb_addr *addr, unsigned int *len);
 /* Back from 4 or 16 bytes. */

@@ -43,6 +43,7 @@ static const char *const result_names[] = {
 	[CHECK_REJECTED] = "rejected",
 	[CHECK_JUNK] = "not SMTP",
 	[CHECK_TLS_FAILED] = "TLS failed",
+	[CHECK_UNSCANNED] = "mail is not scanned",
 	[CHECK_INTERNAL] = "internal error",
 };
 static_assert(ARRAY_SIZE(result_names) == CHECK_RESULT_MAX, "a name for every result");
@@ -110,6 +111,8 @@ static void run_end(struct check_run *run)
 void check_done(struct check_run *run, enum check_result result, const char *text)
 {
 	assert(run->phase == RUN_STARTING || run->phase == RUN_STARTED);
+	if (check_vip_begins(run, result, text))
+		return;
 	if (run->phase == RUN_STARTED) {
 		run_end(run);
 		run->ended(run, result, text);
@@ -128,6 +131,7 @@ void check_run_start(struct check_run *run)
 	run->start_us = check_now_us();
 	run->phase = RUN_STARTING;
 	run->data = NULL;
+	run->vip_asked = false;
 	run->code = 0;
 	run->tls_days = -1;
 	err = run->ops->start(run);
@@ -139,8 +143,11 @@ void check_run_start(struct check_run *run)
 
 void check_run_stop(struct check_run *run)
 {
-	if (run->phase == RUN_STARTED)
+	if (run->knock)
+		knock_cancel(run->knock);
+	else if (run->phase == RUN_STARTED)
 		run->ops->cancel(run);
+	run->knock = NULL;
 	run_end(run);
 }
 
@@ -197,7 +204,9 @@ static void arm_next(struct target *t, __u64 now)
 /* Traffic that goes well since the last check makes the next one less urgent. */
 static void note_evidence(struct target *t, enum check_result result)
 {
-	bool proven = t->evidence_us >= t->run.start_us && t->tally.health == HEALTH_UP && result == CHECK_OK;
+	/* Mail flows as well, or better, where nobody scans it. */
+	bool proven = t->evidence_us >= t->run.start_us && t->tally.health == HEALTH_UP && result == CHECK_OK &&
+		      !t->what.conf.must_refuse;
 
 	if (!proven)
 		t->stretch = 1;
@@ -248,6 +257,8 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 	(void)s;
 	(void)usec;
+	if (t->run.knock)	/* which keeps its own time */
+		return 0;
 	if (t->run.phase != RUN_IDLE) {
 		result = check_run_overdue(&t->run, text, sizeof(text));
 		check_run_stop(&t->run);
@@ -304,6 +315,11 @@ int checks_open(sd_event *event, void (*verdict)(void *arg, int id, enum backend
 	return 0;
 }
 
+void checks_set_hop(struct checks *checks, int (*hop)(void *arg, int id, struct nexthop *out))
+{
+	checks->hop = hop;
+}
+
 static void target_free(struct target *t)
 {
 	if (!t)
@@ -321,6 +337,7 @@ void checks_close(struct checks *checks)
 	for (size_t i = 0; i < ARRAY_SIZE(checks->targets); i++)
 		target_free(checks->targets[i]);
 	checker_close(checks->checker);
+	knocks_close(checks->knocks);
 	sd_event_unref(checks->event);
 	free(checks);
 }
@@ -349,6 +366,7 @@ static int target_new(struct checks *checks, int id, struct target **out)
 	t->id = id;
 	t->stretch = 1;
 	t->run.checks = checks;
+	t->run.id = id;
 	t->run.what = &t->what;
 	t->run.ended = finish;
 	err = sd_event_add_time(checks->event, &t->timer, CLOCK_MONOTONIC, UINT64_MAX, CHECK_ACCURACY_US, on_timer, t);
@@ -364,14 +382,17 @@ static bool conf_is_same(const struct check_conf *a, const struct check_conf *b)
 {
 	return a->kind == b->kind && a->interval_ms == b->interval_ms && a->timeout_ms == b->timeout_ms &&
 	       a->rise == b->rise && a->fall == b->fall && a->cert_days == b->cert_days && a->verify == b->verify &&
-	       a->proxy == b->proxy && addr_equal(&a->source, &b->source) && !strcmp(a->ehlo, b->ehlo) &&
+	       a->proxy == b->proxy && a->must_refuse == b->must_refuse && a->no_vip == b->no_vip &&
+	       addr_equal(&a->source, &b->source) && !strcmp(a->ehlo, b->ehlo) &&
 	       !strcmp(a->keywords, b->keywords) && !strcmp(a->from, b->from) && !strcmp(a->to, b->to) &&
 	       !strcmp(a->name, b->name);
 }
 
 static bool target_is_same(const struct check_target *a, const struct check_target *b)
 {
-	return addr_equal(&a->address, &b->address) && a->port == b->port && conf_is_same(&a->conf, &b->conf);
+	return addr_equal(&a->address, &b->address) && a->port == b->port && conf_is_same(&a->conf, &b->conf) &&
+	       addr_equal(&a->vip, &b->vip) && a->vip_ports_n == b->vip_ports_n &&
+	       !memcmp(a->vip_ports, b->vip_ports, a->vip_ports_n * sizeof(*a->vip_ports));
 }
 
 /* One newcomer a millisecond: a thousand SYNs at once would be our own SYN flood. */
@@ -403,7 +424,7 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 	ops = kinds[target->conf.kind];
 	if (!ops)
 		return -ENOTSUP;
-	if (!target->port || !target->conf.interval_ms || !target->conf.timeout_ms)
+	if (!target->port || !target->conf.interval_ms || !target->conf.timeout_ms || target->vip_ports_n > LB_MAX_PORTS)
 		return -EINVAL;
 	t = checks->targets[id];
 	/* Whoever says "fresh" at every look must not keep the first check from ever coming to its end. */

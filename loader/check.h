@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
+#include "nexthop.h"
 #include "pool.h"
 
 enum check_result {
@@ -22,6 +23,7 @@ enum check_result {
 	CHECK_REJECTED,		/* the server said 5xx */
 	CHECK_JUNK,		/* not SMTP */
 	CHECK_TLS_FAILED,
+	CHECK_UNSCANNED,	/* it took what its scanner must refuse: one is enough, whatever "fall" says */
 	CHECK_INTERNAL,		/* our own trouble (no descriptors ...): never changes a state */
 	CHECK_RESULT_MAX,
 };
@@ -33,6 +35,9 @@ struct check_target {
 	struct lb_addr address;	/* what to connect to */
 	__u16 port;
 	struct check_conf conf;
+	struct lb_addr vip;		/* what clients connect to, where the server itself must have it: dsr */
+	__u16 vip_ports[LB_MAX_PORTS];
+	__u32 vip_ports_n;		/* 0: the address is all there is to check */
 };
 
 struct check_status {
@@ -46,11 +51,14 @@ struct check_status {
 
 /* verdict(arg, id, health, reason): rise or fall was reached, or a fresh target had its first
  * result (called then even when health is what the pool had: the reason is news). Else it is called only
- * for a change, always from the event loop, and may call anything here, checks_close() too. */
+ * for a change, or CHECK_UNSCANNED, always from the event loop, and may call anything here, checks_close() too. */
 int checks_open(sd_event *event,
 		void (*verdict)(void *arg, int id, enum backend_health health, const char *reason),
 		void *arg, struct checks **out);
 void checks_close(struct checks *checks);
+/* How packets get to backend id; 0, or -errno while that is not known. With it a check that went well is followed by one of
+ * the target's VIP, through that next hop: its result counts where it is worse. arg is that of checks_open(). */
+void checks_set_hop(struct checks *checks, int (*hop)(void *arg, int id, struct nexthop *out));
 /* Starts or changes the checks of backend id; target->conf.kind CHECK_NONE stops them. health is what
  * the pool believes now. fresh: nobody knows yet, the first result decides at once; else
  * rise and fall count from health. The first check starts without delay, or, when many targets
@@ -126,12 +134,14 @@ struct check_tally {
 	__u32 count;			/* consecutive results on the same side of health */
 	bool worse;			/* which side that is */
 	bool fresh;			/* nothing is believed: the next result decides */
+	bool unscanned;			/* only CHECK_OK lifts that */
 	__u8 damping;			/* rise is so many times as long: 0 and 1 mean once */
 	__u8 changes_at;
 	__u64 changed_ns, changes_ns[CHECK_FLAP_CHANGES];
 };
 /* Counts one result. True: decided, tally->health is the verdict. Going down to BUSY and further to DOWN
- * takes fall results each as bad as that; a mixed run goes as far as all of its results agree. A change that
+ * takes fall results each as bad as that; a mixed run goes as far as all of its results agree; CHECK_UNSCANNED decides alone,
+ * and is told again each time. A change that
  * is more than the fifth within a minute doubles rise, up to eightfold, until nothing has changed for 5 minutes. */
 bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall, __u64 now_ns);
 __u32 check_tally_rise(struct check_tally *tally, __u16 rise, __u64 now_ns);	/* with damping */

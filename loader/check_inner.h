@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files behind check.h share: the engine's state. A run is one check, of a target's schedule or
- * asked for by a person, or a probe; the kinds see little difference. Included by check.c, check_now.c and check_smtp.c only.
+ * asked for by a person, or a probe; the kinds see little difference. Included by check*.c only.
  */
 #ifndef LB_CHECK_INNER_H
 #define LB_CHECK_INNER_H
@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include "check.h"
 #include "checker.h"
+#include "knock.h"
 
 #define CHECK_ACCURACY_US	1000	/* sd-event's own default, 250 ms, would bunch the checks */
 #define CHECK_MAX_NOW		16	/* by people, at a time */
@@ -22,9 +23,12 @@ struct check_run {
 	const struct check_kind_ops *ops;
 	void (*ended)(struct check_run *run, enum check_result result, const char *text);	/* may free it */
 	enum run_phase phase;
+	int id;
+	bool vip_asked;
+	struct knock *knock;		/* NULL: the kind is at work */
 	void *data;			/* the kind's */
 	__u64 start_us;
-	enum check_result result;	/* of a check that ended within its own start() */
+	enum check_result result;	/* of a check that ended within its own start(), or now knocks */
 	char text[POOL_TEXT_LEN];
 	__u16 code;
 	__s32 tls_days;
@@ -63,6 +67,9 @@ struct checks {
 	__u64 random;
 	__u64 first_us;			/* when the latest newcomer starts */
 	struct checker *checker;	/* NULL: no kind had use for it yet */
+	int (*hop)(void *arg, int id, struct nexthop *out);
+	struct knocks *knocks;		/* NULL: no use for them yet, or no permission */
+	int cannot_knock;
 	TAILQ_HEAD(check_now_list, check_now) now;
 	size_t now_n, probes_n;
 	struct target *targets[LB_MAX_BACKENDS];
@@ -76,6 +83,9 @@ void check_run_stop(struct check_run *run);
 /* The deadline that the engine keeps: the kind's own is sooner where it has one. */
 __u64 check_run_deadline_us(const struct check_run *run);
 enum check_result check_run_overdue(const struct check_run *run, char *text, size_t len);
+
+/* check_vip.c: true: the kind's result is good, and is kept until the VIP has been looked at; check_done() comes again. */
+bool check_vip_begins(struct check_run *run, enum check_result result, const char *text);
 
 /* check_now.c: those of one backend, or all (id 0), end without a result. */
 void checks_now_end(struct checks *checks, int id);

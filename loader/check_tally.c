@@ -50,13 +50,25 @@ void check_tally_reset(struct check_tally *tally, enum backend_health health, bo
 	tally->worse = false;
 }
 
+/* No accident of a moment, and the next mail may be a real virus. Said each time: whoever has kept the backend in spite of
+ * other failures must hear of it. */
+static bool is_final(const struct check_tally *tally, enum check_result result)
+{
+	return result == CHECK_UNSCANNED && tally->health == HEALTH_DOWN;
+}
+
 bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall, __u64 now_ns)
 {
-	enum backend_health seen = health_of(result);
-	bool worse = seen > tally->health;
+	enum backend_health seen;
+	bool worse;
 
 	if (result == CHECK_INTERNAL)
 		return false;
+	if (result == CHECK_OK || result == CHECK_UNSCANNED)
+		tally->unscanned = result == CHECK_UNSCANNED;
+	/* "Try later" does not say that somebody scans again. */
+	seen = tally->unscanned ? HEALTH_DOWN : health_of(result);
+	worse = seen > tally->health;
 	if (tally->fresh) {
 		check_tally_reset(tally, seen, false);
 		return true;
@@ -64,7 +76,7 @@ bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 
 	/* DEAD is the daemon's word, not a check's: a failed check agrees with it. */
 	if (seen == tally->health || (seen == HEALTH_DOWN && tally->health == HEALTH_DEAD)) {
 		tally->count = 0;
-		return false;
+		return is_final(tally, result);
 	}
 	if (!tally->count || tally->worse != worse) {
 		tally->worse = worse;
@@ -72,6 +84,10 @@ bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 
 		tally->nearest = seen;
 	} else if (worse ? seen < tally->nearest : seen > tally->nearest) {
 		tally->nearest = seen;
+	}
+	if (result == CHECK_UNSCANNED) {
+		tally->nearest = seen;
+		fall = 1;
 	}
 	tally->count++;
 	if (tally->count < (worse ? fall : check_tally_rise(tally, rise, now_ns)))

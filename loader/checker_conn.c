@@ -26,7 +26,8 @@
 static const char *const stages[] = {
 	[STAGE_CONNECT] = "connect", [STAGE_TLS] = "tls", [STAGE_GREETING] = "greeting", [STAGE_EHLO] = "ehlo",
 	[STAGE_STARTTLS] = "starttls", [STAGE_MAIL] = "mail", [STAGE_RCPT] = "rcpt", [STAGE_RSET] = "rset",
-	[STAGE_DATA] = "data", [STAGE_MESSAGE] = "message", [STAGE_AGENT] = "agent", [STAGE_QUIT] = "quit",
+	[STAGE_DATA] = "data", [STAGE_MESSAGE] = "message", [STAGE_SCAN] = "scan", [STAGE_AGENT] = "agent",
+	[STAGE_QUIT] = "quit",
 };
 static_assert(sizeof(stages) / sizeof(stages[0]) == STAGE_MAX, "a name for every stage");
 

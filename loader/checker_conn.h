@@ -9,10 +9,11 @@
 
 #include <openssl/ssl.h>
 #include <sys/queue.h>
+#include "canary.h"
 #include "checker_wire.h"
 #include "smtp_reply.h"
 
-#define CONN_OUT_MAX	4096	/* our longest command is the canary's message */
+#define CONN_OUT_MAX	CANARY_MAX	/* our longest command is a message */
 
 struct server {
 	int fd, epoll;
@@ -43,6 +44,7 @@ struct conn {
 	size_t ehlo_lines, dropped;
 	bool offers_tls;
 	__u32 offers;		/* which of the wanted keywords */
+	bool taken;		/* the canary: now comes what must be refused */
 	char said[POOL_TEXT_LEN];	/* the reply that counts, when another one comes after it */
 	char out[CONN_OUT_MAX];
 	size_t out_len, out_at;

@@ -52,7 +52,8 @@ static bool request_is_good(const struct checker_request *req)
 
 	return req->port && conf->timeout_ms && conf->timeout_ms <= MAX_TIMEOUT_MS &&
 	       (unsigned int)conf->kind < CHECK_KIND_MAX && (unsigned int)conf->verify < VERIFY_MAX &&
-	       (unsigned int)conf->proxy < PROXY_MAX && is_argument(conf->ehlo, sizeof(conf->ehlo), false) &&
+	       (unsigned int)conf->proxy < PROXY_MAX && (unsigned int)conf->must_refuse < POISON_MAX &&
+	       is_argument(conf->ehlo, sizeof(conf->ehlo), false) &&
 	       is_argument(conf->keywords, sizeof(conf->keywords), true) &&
 	       is_argument(conf->from, sizeof(conf->from), false) && is_argument(conf->to, sizeof(conf->to), false) &&
 	       is_argument(conf->name, sizeof(conf->name), false) && is_argument(req->send, sizeof(req->send), true);

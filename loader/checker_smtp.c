@@ -2,10 +2,9 @@
 /*
  * What a check says to a mail server, and what it makes of the replies: 2xx goes on, 4xx is busy, 5xx is a refusal,
  * anything else is not SMTP. One command at a time, so that a server without PIPELINING has nothing to complain
- * of. It knows neither sockets nor clocks, but for the date in the canary.
+ * of. It knows neither sockets nor clocks, but for the date in a canary's messages (canary.c writes them).
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -85,6 +84,11 @@ static void say_ehlo(struct conn *c)
 	command(c, STAGE_EHLO, "EHLO %s", c->req.conf.ehlo);
 }
 
+static void say_mail(struct conn *c)
+{
+	command(c, STAGE_MAIL, "MAIL FROM:<%s>", c->req.conf.from);
+}
+
 static void after_ehlo(struct conn *c)
 {
 	const struct check_conf *conf = &c->req.conf;
@@ -102,7 +106,7 @@ static void after_ehlo(struct conn *c)
 	if (missing)
 		conn_decide(c, CHECK_REJECTED, c->reply.code, "%.*s is not offered", (int)len, missing);
 	else if (conf->kind == CHECK_RCPT || conf->kind == CHECK_CANARY)
-		command(c, STAGE_MAIL, "MAIL FROM:<%s>", conf->from);
+		say_mail(c);
 	else
 		conn_decide(c, CHECK_OK, c->reply.code, "%s", c->reply.text);
 }
@@ -111,50 +115,54 @@ static void after_ehlo(struct conn *c)
 
 static void send_message(struct conn *c)
 {
-	const struct check_conf *conf = &c->req.conf;
-	time_t now = time(NULL);
-	char text[CONN_OUT_MAX], date[64];
-	struct tm tm;
-	int n;
+	enum check_poison carried = c->taken ? c->req.conf.must_refuse : POISON_NONE;
+	char text[CANARY_MAX], shown[64] = "(a message)";
+	size_t n = canary_write(&c->req.conf, carried, time(NULL), c->req.head.serial, text);
 
-	gmtime_r(&now, &tm);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm);
-	n = snprintf(text, sizeof(text),
-		     "Date: %s\r\n"
-		     "From: <%s%s>\r\n"
-		     "To: <%s>\r\n"
-		     "Subject: mailxdp canary\r\n"
-		     "Message-ID: <canary.%llx.%llu@%s>\r\n"
-		     "Auto-Submitted: auto-generated\r\n"
-		     "\r\n"
-		     "A balancer's health check: this message may be discarded.\r\n"
-		     ".\r\n",
-		     date, *conf->from ? conf->from : "mailxdp@", *conf->from ? "" : conf->ehlo, conf->to,
-		     (unsigned long long)now, (unsigned long long)c->req.head.serial, conf->ehlo);
-	smtp_await(c, STAGE_MESSAGE);
-	conn_put(c, text, n, "(a message)");
+	if (carried)
+		snprintf(shown, sizeof(shown), "(a message with %s)", canary_poison_name(carried));
+	smtp_await(c, carried ? STAGE_SCAN : STAGE_MESSAGE);
+	conn_put(c, text, n, shown);
 	conn_say(c, "> .");
 }
 
 /* --- judgement --- */
 
-/* True: as hoped, go on. */
+/* The class of reply that means: as hoped. A scanner must refuse for good; one that cannot be reached is busy. */
+static int hope(enum checker_stage stage)
+{
+	switch (stage) {
+	case STAGE_DATA:
+		return 3;
+	case STAGE_SCAN:
+		return 5;
+	default:
+		return 2;
+	}
+}
+
+/* True: go on. */
 static bool judge(struct conn *c)
 {
-	int code = c->reply.code, hoped = c->stage == STAGE_DATA ? 3 : 2;
+	int code = c->reply.code, class = code / 100;
 
+	if (class == hope(c->stage))
+		return true;
 	/* RFC 5321, 3.8: 421 may come at any time, and says that the connection will be closed. */
 	if (code == 421)
 		conn_decide(c, CHECK_BUSY, code, "%s", c->reply.text);
-	else if (c->stage == STAGE_STARTTLS && code / 100 > 3)
+	else if (c->stage == STAGE_STARTTLS && class > 3)
 		conn_decide(c, CHECK_TLS_FAILED, code, "%s", c->reply.text);
-	else if (code / 100 == 4)
+	else if (class == 4)
 		conn_decide(c, CHECK_BUSY, code, "%s", c->reply.text);
-	else if (code / 100 == 5)
+	else if (class == 5)
 		conn_decide(c, CHECK_REJECTED, code, "%s", c->reply.text);
-	else if (code / 100 != hoped)
+	else if (c->stage == STAGE_SCAN && class == 2)
+		conn_decide(c, CHECK_UNSCANNED, code, "scanner took %s: %s", canary_poison_name(c->req.conf.must_refuse),
+			    c->reply.text);
+	else
 		conn_decide(c, CHECK_JUNK, code, "unexpected: %s", c->reply.text);
-	return code / 100 == hoped;
+	return false;
 }
 
 void smtp_agent(struct conn *c, const char *bytes, size_t n, bool end)
@@ -214,6 +222,13 @@ static void go_on(struct conn *c)
 	case STAGE_DATA:
 		send_message(c);
 		break;
+	case STAGE_MESSAGE:
+		if (c->req.conf.must_refuse) {
+			c->taken = true;
+			say_mail(c);
+			break;
+		}
+		/* fall through */
 	default:
 		conn_decide(c, CHECK_OK, c->reply.code, "%s", c->reply.text);
 	}
@@ -281,17 +296,7 @@ static int put_proxy(struct conn *c)
 	}
 	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == -1)
 		return -errno;
-	if (ss.ss_family == AF_INET) {
-		const struct sockaddr_in *sin = (const struct sockaddr_in *)&ss;
-
-		addr_from_wire(AF_INET, &sin->sin_addr, &addr);
-		port = ntohs(sin->sin_port);
-	} else {
-		const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)&ss;
-
-		addr_from_wire(AF_INET6, &sin6->sin6_addr, &addr);
-		port = ntohs(sin6->sin6_port);
-	}
+	addr_from_sockaddr(&ss, &addr, &port);
 	n = snprintf(line, sizeof(line), "PROXY TCP%c %s %s %u %u\r\n", addr_is_v4(&addr) ? '4' : '6',
 		     addr_to_str(&addr, from), addr_to_str(&c->req.address, to), port, c->req.port);
 	conn_say(c, "> %.*s", n - 2, line);

@@ -119,13 +119,13 @@ static int read_flows(struct reader *r, const yaml_node_t *node)
 	return err;
 }
 
-static int read_bool(struct reader *r, const yaml_node_t *node, const char *what, bool *out)
+int config_bool(struct config_yaml *src, const yaml_node_t *node, const char *what, bool *out)
 {
 	const char *text = NULL;
-	int err = config_yaml_text(&r->src, node, what, &text);
+	int err = config_yaml_text(src, node, what, &text);
 
 	if (!err && strcmp(text, "true") && strcmp(text, "false"))
-		err = config_yaml_fail(&r->src, node, "%s \"%.64s\" is not true or false", what, text);
+		err = config_yaml_fail(src, node, "%s \"%.64s\" is not true or false", what, text);
 	if (!err)
 		*out = !strcmp(text, "true");
 	return err;
@@ -390,7 +390,7 @@ static int read_root(struct reader *r)
 	if (!err && values[SEED])
 		err = config_number(&r->src, values[SEED], "hash-seed", 0, UINT64_MAX, &seed);
 	if (!err && values[MANAGE_VIPS])
-		err = read_bool(r, values[MANAGE_VIPS], "manage-vips", &r->config->manage_vips);
+		err = config_bool(&r->src, values[MANAGE_VIPS], "manage-vips", &r->config->manage_vips);
 	if (!err)
 		err = read_list(r, values[SERVICES], read_service);
 	if (!err && values[BASED_ON])

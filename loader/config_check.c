@@ -14,10 +14,11 @@
 #define CANARY_TIMEOUT_MS 60000		/* scanners take their time */
 
 enum { KIND, INTERVAL, TIMEOUT, RISE, FALL, PORT, EHLO, KEYWORDS, FROM, TO, VERIFY, NAME, PROXY, SOURCE, CERT_DAYS,
-       PANIC };
+       PANIC, MUST_REFUSE, PROBE_VIP };
 
 static const char *const keys[] = { "kind", "interval", "timeout", "rise", "fall", "port", "ehlo", "keywords", "from", "to",
-				    "verify", "name", "proxy", "source", "cert-days", "panic" };
+				    "verify", "name", "proxy", "source", "cert-days", "panic", "must-refuse",
+				    "probe-vip" };
 
 static int read_kind(struct config_yaml *src, const yaml_node_t *node, struct check_conf *check)
 {
@@ -141,7 +142,8 @@ static int read_panic(struct config_yaml *src, const yaml_node_t *node, struct c
 
 static int read_dialogue(struct config_yaml *src, yaml_node_t **values, struct check_conf *check)
 {
-	int verify = check->verify, proxy = check->proxy, err = 0;
+	int verify = check->verify, proxy = check->proxy, poison = check->must_refuse, err = 0;
+	bool probe_vip = !check->no_vip;
 
 	if (!err && values[EHLO])
 		err = config_words(src, values[EHLO], "ehlo", false, check->ehlo, sizeof(check->ehlo));
@@ -163,8 +165,14 @@ static int read_dialogue(struct config_yaml *src, yaml_node_t **values, struct c
 		err = read_source(src, values[SOURCE], check);
 	if (!err && values[PANIC])
 		err = read_panic(src, values[PANIC], check);
+	if (!err && values[MUST_REFUSE])
+		err = read_choice(src, values[MUST_REFUSE], "must-refuse", check_poison_from_str, "none, eicar, gtube", &poison);
+	if (!err && values[PROBE_VIP])
+		err = config_bool(src, values[PROBE_VIP], "probe-vip", &probe_vip);
 	check->verify = verify;
 	check->proxy = proxy;
+	check->no_vip = !probe_vip;
+	check->must_refuse = poison;
 	return err;
 }
 
@@ -187,6 +195,9 @@ int config_check(struct config_yaml *src, yaml_node_t *node, struct check_conf *
 		return err;
 	if (check->kind == CHECK_CANARY && !*check->to)
 		return config_yaml_fail(src, node, "check canary sends real mail: name a sink for it, such as \"to: sink@example.com\"");
+	if (check->kind != CHECK_CANARY && check->must_refuse)
+		return config_yaml_fail(src, values[MUST_REFUSE], "must-refuse is for a check that sends messages: add \"kind: canary\", "
+					"or remove it");
 	if (check->verify == VERIFY_NAME && !*check->name)
 		return config_yaml_fail(src, values[VERIFY] ? values[VERIFY] : node,
 					"verify name: which one? add \"name: mx.example.com\"");

@@ -17,6 +17,7 @@ int config_number(struct config_yaml *src, const yaml_node_t *node, const char *
 int config_duration(struct config_yaml *src, const yaml_node_t *node, const char *what, uint64_t min_ms, uint64_t max_ms,
 		    uint64_t *out);
 /* config_check.c: a service's check, a kind alone or a mapping; *check holds the defaults. */
+int config_bool(struct config_yaml *src, const yaml_node_t *node, const char *what, bool *out);
 int config_check(struct config_yaml *src, yaml_node_t *node, struct check_conf *check);
 /* Printable ASCII without angle brackets: what can be said as it is. spaces: several words. */
 int config_words(struct config_yaml *src, const yaml_node_t *node, const char *what, bool spaces, char *out, size_t size);

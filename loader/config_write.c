@@ -148,6 +148,10 @@ static void put_check_words(FILE *f, const struct check_conf *check)
 		fprintf(f, ", verify: %s", check_verify_to_str(check->verify));
 	if (check->proxy != PROXY_NONE)
 		fprintf(f, ", proxy: %s", check_proxy_to_str(check->proxy));
+	if (check->must_refuse)
+		fprintf(f, ", must-refuse: %s", check_poison_to_str(check->must_refuse));
+	if (check->no_vip)
+		fputs(", probe-vip: false", f);
 	if (!addr_equal(&check->source, &any)) {
 		fputs(", source: ", f);
 		put_addr(f, &check->source);

@@ -14,7 +14,7 @@
 #include "addr.h"
 #include "control_inner.h"
 #include "log.h"
-#include "rst.h"
+#include "segment.h"
 #include "verdict.h"
 
 __u64 control_now_ns(void)
@@ -105,7 +105,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	if (ret)
 		goto out;
 	ctl->adopted = datapath_adopted(ctl->dp);
-	ctl->rst_fd = rst_socket();
+	ctl->rst_fd = segment_socket();
 	if (ctl->rst_fd < 0)
 		log_warn("no packet socket (%s): sessions that are ended are told only when they speak next",
 			 strerror(-ctl->rst_fd));
@@ -114,6 +114,8 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	ret = ret ? ret : responder_open(event, &ctl->responder);
 	ret = ret ? ret : checks_open(event, control_verdict, ctl, &ctl->checks);
 	ret = ret ? ret : agents_open(event, ctl->checks, control_agent_heard, ctl, &ctl->agents);
+	if (!ret)
+		checks_set_hop(ctl->checks, control_hop);
 	ret = ret ? ret : control_upkeep_open(ctl);
 	ret = ret ? ret : adopt(ctl);
 	if (ret) {

@@ -96,6 +96,14 @@ void control_refresh_hops(void *arg)
 	control_addresses_apply(ctl);
 }
 
+int control_hop(void *arg, int id, struct nexthop *out)
+{
+	const struct control *ctl = arg;
+
+	*out = ctl->extra[id].hop;
+	return out->resolved ? 0 : -EAGAIN;
+}
+
 void control_apply_checks(struct control *ctl)
 {
 	const struct pool *pool = ctl->config->pool;
@@ -113,6 +121,11 @@ void control_apply_checks(struct control *ctl)
 			continue;
 		}
 		target.port = svc->check.port ? svc->check.port : svc->ports[0];
+		if (svc->mode == LB_MODE_DSR && svc->has_vip[backend_family(be)] && !svc->check.no_vip) {
+			target.vip = svc->vip[backend_family(be)];
+			memcpy(target.vip_ports, svc->ports, sizeof(target.vip_ports));
+			target.vip_ports_n = svc->ports_n;
+		}
 		/* the checks believe what they found, also where a panic holds the backend up */
 		ret = checks_set(ctl->checks, id, &target, ctl->be[id].panic.held ? HEALTH_DOWN : be->health,
 				 ctl->be[id].fresh);

@@ -90,6 +90,8 @@ int control_apply(struct control *ctl, struct lb_error *err);
 void control_apply_checks(struct control *ctl);
 /* Looks all next hops up again and pushes what changed. */
 void control_refresh_hops(void *arg);
+/* The next hop that packets take, for checks. */
+int control_hop(void *arg, int id, struct nexthop *out);
 /* Writes the state file; the error goes to the log and into say. */
 void control_save_state(struct control *ctl, struct control_say *say);
 /* Next hops and maps alone. */

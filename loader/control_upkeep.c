@@ -11,7 +11,7 @@
 
 #include "control_inner.h"
 #include "log.h"
-#include "rst.h"
+#include "segment.h"
 
 #define TICK_US		100000ULL
 #define TICKS_A_SECOND	10
@@ -32,10 +32,10 @@ static void vip_of(const struct pool *pool, __u16 vip_id, struct lb_addr *out)
 				*out = pool->services[i].vip[f];
 }
 
-static void send_one(const struct control *ctl, int ifindex, const struct rst_end *end)
+static void send_one(const struct control *ctl, int ifindex, const struct segment *rst)
 {
-	__u8 frame[RST_FRAME_LEN];
-	int ret = rst_send(ctl->rst_fd, ifindex, frame, rst_build(end, frame));
+	__u8 frame[SEGMENT_FRAME_LEN];
+	int ret = segment_send(ctl->rst_fd, ifindex, frame, segment_build(rst, frame));
 
 	if (ret)
 		log_debug("RST not sent on interface %d: %s", ifindex, strerror(-ret));
@@ -44,13 +44,13 @@ static void send_one(const struct control *ctl, int ifindex, const struct rst_en
 static void tell_both(struct control *ctl, const struct lb_flow_key *key, const struct lb_flow *flow)
 {
 	const struct lb_backend *line = &datapath_maps(ctl->dp)->backends[flow->backend];
-	struct rst_end client = {
+	struct segment client = {
 		.dst = key->client, .src_port = htobe16(key->port), .dst_port = htobe16(key->client_port),
-		.seq = flow->client_ack, .ack = flow->client_next,
+		.seq = flow->client_ack, .ack = flow->client_next, .flags = SEGMENT_RST | SEGMENT_ACK, .ttl = 64,
 	};
-	struct rst_end server = {
+	struct segment server = {
 		.src = key->client, .src_port = htobe16(key->client_port), .dst_port = htobe16(key->port),
-		.seq = flow->client_next, .ack = flow->client_ack,
+		.seq = flow->client_next, .ack = flow->client_ack, .flags = SEGMENT_RST | SEGMENT_ACK, .ttl = 64,
 	};
 
 	vip_of(ctl->config->pool, key->vip_id, &client.src);

@@ -58,7 +58,7 @@ static bool is_certain(const struct control *ctl, int id, enum backend_health he
 	if (health == HEALTH_DEAD)
 		return true;
 	return checks_status(ctl->checks, id, &status) &&
-	       (status.last == CHECK_REFUSED || status.last == CHECK_REJECTED);
+	       (status.last == CHECK_REFUSED || status.last == CHECK_REJECTED || status.last == CHECK_UNSCANNED);
 }
 
 /* True: id is held up, its verdict is not to be carried out. */

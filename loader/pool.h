@@ -69,6 +69,8 @@ enum check_kind { CHECK_NONE = 0, CHECK_TCP, CHECK_GREETING, CHECK_EHLO, CHECK_S
 enum check_verify { VERIFY_NONE = 0, VERIFY_CHAIN, VERIFY_NAME, VERIFY_MAX };
 /* The header that a mail server behind a proxy insists on: v1 with the check's own addresses, v2 LOCAL. */
 enum check_proxy { PROXY_NONE = 0, PROXY_V1, PROXY_V2, PROXY_MAX };
+/* The test string that a scanner must refuse, in a canary's second message. */
+enum check_poison { POISON_NONE = 0, POISON_EICAR, POISON_GTUBE, POISON_MAX };
 
 #define CHECK_NAME_LEN	256		/* a domain name, or a mail address */
 #define CHECK_WORDS_LEN	128
@@ -82,6 +84,8 @@ struct check_conf {
 	__u8 panic;			/* 50: over so many percent down at once, the checks are not believed; 0: off */
 	enum check_verify verify;
 	enum check_proxy proxy;
+	enum check_poison must_refuse;	/* of a canary */
+	bool no_vip;			/* in dsr: do not look whether the server answers at the VIP, too */
 	struct lb_addr source;		/* all zero: the kernel's choice */
 	char ehlo[CHECK_NAME_LEN];	/* "": mailxdp-probe.<host name> */
 	char keywords[CHECK_WORDS_LEN];	/* what EHLO must offer: "STARTTLS 8BITMIME" */
@@ -206,6 +210,8 @@ const char *check_verify_to_str(enum check_verify v);	/* none, chain, name */
 int check_verify_from_str(const char *name);		/* or -EINVAL */
 const char *check_proxy_to_str(enum check_proxy p);	/* none, v1, v2 */
 int check_proxy_from_str(const char *name);		/* or -EINVAL */
+const char *check_poison_to_str(enum check_poison p);	/* none, eicar, gtube */
+int check_poison_from_str(const char *name);		/* or -EINVAL */
 
 /* Names of a service's eligible backends (with except_id: the others of its address family), "mailx1, mailx3"; "none" when there are none.
  * Truncates with ", ..." Returns buf. */

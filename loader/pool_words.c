@@ -42,6 +42,11 @@ static const char *const proxies[] = {
 };
 static_assert(COUNT(proxies) == PROXY_MAX, "a proxy header without a name");
 
+static const char *const poisons[] = {
+	[POISON_NONE] = "none", [POISON_EICAR] = "eicar", [POISON_GTUBE] = "gtube",
+};
+static_assert(COUNT(poisons) == POISON_MAX, "a test string without a name");
+
 /* Length of the UTF-8 sequence at p, 0 when it is not one (RFC 3629, 4). */
 static size_t utf8_len(const unsigned char *p)
 {
@@ -187,4 +192,14 @@ const char *check_proxy_to_str(enum check_proxy p)
 int check_proxy_from_str(const char *name)
 {
 	return find_word(proxies, COUNT(proxies), name);
+}
+
+const char *check_poison_to_str(enum check_poison p)
+{
+	return (unsigned int)p < POISON_MAX ? poisons[p] : "?";
+}
+
+int check_poison_from_str(const char *name)
+{
+	return find_word(poisons, COUNT(poisons), name);
 }

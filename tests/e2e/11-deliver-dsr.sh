@@ -16,4 +16,5 @@ for family in 4 6; do
 	deliver_check dsr "$family" "$SESSIONS"
 	is "dsr, IPv$family: no reply came through the balancer" "$(family_sum bytes_out "$family")" 0
 done
+is "no check has failed meanwhile" "$(lbctl events --json | jq '[.events[] | select(.to == "down" or .to == "busy")] | length')" 0
 lab_done

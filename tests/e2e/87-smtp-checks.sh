@@ -3,55 +3,14 @@
 # The checks speak SMTP: what the balancer makes of mail servers that are well, busy, refusing or mute; that it does
 # not believe its own checks when they fail for all at once; and that a dead checker changes nothing.
 . "$(dirname "$0")/../harness/lab.sh"
+. "$(dirname "$0")/../harness/mood.sh"
 
 # A check every 500 ms, given up after 1 s, two failures are a fall; a tenth for jitter, a second for this machine.
 FALL_MS=$((2 * (500 + 1000) * 11 / 10 + 1000))
 
-config()
-{
-	local n
-	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-		interfaces:
-		  - {name: front, mode: native}
-		  - {name: back, mode: native}
-		services:
-		  - name: smtp
-		    vip: $VIP4
-		    ports: [25]
-		    scheduler: round-robin
-		    check: {kind: ehlo, keywords: 8BITMIME, interval: 500ms, timeout: 1s, rise: 1, fall: 2, panic: 50%}
-		    backends:
-	YAML
-	for ((n = 1; n <= LAB_SERVERS; n++)); do
-		echo "      - {name: mailx$n, address: $(server_addr "$n")}" >>"$LAB_DIR/etc/mailxdp.yaml"
-	done
-}
-
-declare -A MOODS=() MOOD_MS=()
-
-# From now on mailxN is of this kind.
-mood() # N SCRIPT
-{
-	[ -z "${MOODS[$1]:-}" ] || unspawn "${MOODS[$1]}" KILL
-	SPAWN_LOG=smtpd-m$1 spawn "m$1" "$TOOLS/smtpd_tool" --script "$2"
-	MOODS[$1]=$SPAWNED
-	now_ms
-	MOOD_MS[$1]=$NOW
-}
-
-states()
-{
-	list_json '[.backends[].state] | join(" ")'
-}
-
 sessions_of() # NAME
 {
 	list_json ".backends[] | select(.name == \"$1\") | .sessions_total"
-}
-
-check_text() # NAME
-{
-	list_json ".backends[] | select(.name == \"$1\") | .check.text"
 }
 
 # When mailxN last changed to a state, in ms since its mood did; the balancer says so itself.
@@ -83,11 +42,6 @@ children()
 	cat "/proc/$LBD_PID/task/$LBD_PID/children"
 }
 
-says() # in lbd's log
-{
-	grep -q "$1" "$LAB_DIR/log/lbd.log"
-}
-
 # Only what lbd itself connects to passes here: the mail does not.
 checks_block()
 {
@@ -106,7 +60,7 @@ lab_up two 1 5
 for n in 1 2 3 4 5; do
 	mood "$n" ok
 done
-config
+config "kind: ehlo, keywords: 8BITMIME, interval: 500ms, timeout: 1s, rise: 1, fall: 2, panic: 50%"
 lbd_start
 check "five healthy mail servers are up" wait_for 15 all_up
 

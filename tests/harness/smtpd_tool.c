@@ -34,6 +34,8 @@ enum quirk {
 	QUIRK_ENDLESS = 8,	/* the answer to EHLO never reaches its last line */
 	QUIRK_RESET = 16,	/* RST in answer to EHLO or HELO */
 	QUIRK_NO_DOT = 32,	/* takes the message and never says that it did */
+	QUIRK_SCANS = 64,	/* refuses a message with a test string in it */
+	QUIRK_DEFERS = 128,	/* its scanner is out of order: 451 instead */
 };
 
 struct behaviour {
@@ -54,6 +56,8 @@ static const struct behaviour behaviours[] = {
 	{ "endless", "220 mailx ESMTP\r\n", QUIRK_ENDLESS, "250- lines without end after EHLO" },
 	{ "reset", "220 mailx ESMTP\r\n", QUIRK_RESET, "RST in answer to EHLO" },
 	{ "silent", NULL, 0, "accepts and says nothing" },
+	{ "scans", "220 mailx ESMTP\r\n", QUIRK_SCANS, "refuses the test virus and the test spam" },
+	{ "defers", "220 mailx ESMTP\r\n", QUIRK_DEFERS, "says 451 to them" },
 	{ "no-dot", "220 mailx ESMTP\r\n", QUIRK_NO_DOT, "never answers the end of a message" },
 };
 
@@ -62,7 +66,7 @@ struct conn {
 	int fd;
 	unsigned int id;
 	char peer[INET6_ADDRSTRLEN];
-	bool in_data, endless, closing, dead;
+	bool in_data, infected, endless, closing, dead;
 	int64_t speak_ms;		/* not a word before this */
 	char in[2048];
 	size_t in_n, heard;
@@ -75,6 +79,7 @@ static struct {
 	const char *greeting;
 	int64_t delay_ms;
 	uint16_t port;
+	struct in6_addr listen;		/* IPv4 mapped; all zero: everywhere */
 } opt = { .how = &behaviours[0], .port = 25 };
 
 static struct conn *conns;
@@ -148,6 +153,21 @@ static void conn_greet(struct conn *c)
 	c->closing = opt.how->quirks & QUIRK_CLOSE;
 }
 
+static void conn_message_line(struct conn *c, const char *line)
+{
+	/* The part of each that is not what other scanners look for. */
+	c->infected |= strstr(line, "$EICAR-STANDARD-ANTIVIRUS") || strstr(line, "GTUBE-STANDARD-ANTI-UBE");
+	if (strcmp(line, ".") != 0)
+		return;
+	if (c->infected && opt.how->quirks & QUIRK_SCANS)
+		conn_say(c, "554 5.7.1 mailx found a virus\r\n");
+	else if (c->infected && opt.how->quirks & QUIRK_DEFERS)
+		conn_say(c, "451 4.7.1 mailx cannot reach its scanner\r\n");
+	else if (!(opt.how->quirks & QUIRK_NO_DOT))
+		conn_say(c, "250 2.0.0 Ok: queued\r\n");
+	c->in_data = c->infected = false;
+}
+
 static void conn_line(struct conn *c, const char *line)
 {
 	static const struct { const char *verb, *reply; } replies[] = {
@@ -158,11 +178,7 @@ static void conn_line(struct conn *c, const char *line)
 	bool hello = strncasecmp(line, "EHLO", 4) == 0 || strncasecmp(line, "HELO", 4) == 0;
 
 	if (c->in_data) {
-		if (strcmp(line, ".") != 0)
-			return;
-		c->in_data = false;
-		if (!(opt.how->quirks & QUIRK_NO_DOT))
-			conn_say(c, "250 2.0.0 Ok: queued\r\n");
+		conn_message_line(c, line);
 		return;
 	}
 	if (c->endless || (!opt.how->greeting && !opt.greeting))
@@ -308,7 +324,7 @@ static int patience_ms(void)
 
 static int listen_open(void)
 {
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(opt.port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(opt.port), .sin6_addr = opt.listen };
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, zero = 0;
 
 	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
@@ -322,7 +338,7 @@ static int listen_open(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: smtpd_tool [--port 25] [--script NAME] [--greeting TEXT] [--delay-banner SECONDS]\n"
+	fprintf(stderr, "usage: smtpd_tool [--port 25] [--listen ADDRESS] [--script NAME] [--greeting TEXT] [--delay-banner SECONDS]\n"
 			"`--script list` names the scripts\n");
 	exit(2);
 }
@@ -343,12 +359,23 @@ static void script_choose(const char *name)
 	exit(2);
 }
 
+static void listen_at(const char *address)
+{
+	char mapped[INET6_ADDRSTRLEN + 8];
+
+	snprintf(mapped, sizeof(mapped), "%s%s", strchr(address, ':') ? "" : "::ffff:", address);
+	if (inet_pton(AF_INET6, mapped, &opt.listen) != 1) {
+		fprintf(stderr, "smtpd_tool: \"%s\" is not an address\n", address);
+		exit(2);
+	}
+}
+
 static void options(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "port", required_argument, NULL, 'p' },     { "script", required_argument, NULL, 's' },
 		{ "greeting", required_argument, NULL, 'g' }, { "delay-banner", required_argument, NULL, 'd' },
-		{ NULL, 0, NULL, 0 },
+		{ "listen", required_argument, NULL, 'l' },   { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -356,6 +383,7 @@ static void options(int argc, char **argv)
 		switch (c) {
 		case 'p': opt.port = (uint16_t)strtoul(optarg, NULL, 10); break;
 		case 's': script_choose(optarg); break;
+		case 'l': listen_at(optarg); break;
 		case 'g': opt.greeting = optarg; break;
 		case 'd': opt.delay_ms = (int64_t)(strtod(optarg, NULL) * 1000); break;
 		default: usage();

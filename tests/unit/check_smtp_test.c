@@ -325,6 +325,90 @@ static void refuses_the_message(struct smtp_server *s)
 	hear_quit(s);
 }
 
+/* A mail server with a scanner, or without: what it says to the first message, and to the second; NULL: no more. */
+static void scanning(struct smtp_server *s, const char *first, const char *second)
+{
+	const char *line;
+	int messages = 0;
+
+	greet(s, "220 mx.example.com ESMTP\r\n");
+	while ((line = hear(s)) && !s->quit) {
+		if (!strncmp(line, "EHLO ", 5))
+			say(s, EHLO_OK);
+		else if (strcmp(line, "DATA"))
+			say(s, "250 2.1.0 Ok\r\n");
+		else if (!say(s, "354 end with a dot\r\n"))
+			return;
+		if (strcmp(line, "DATA"))
+			continue;
+		hear_message(s);
+		if (messages++ && !second)
+			return;
+		say(s, messages == 1 ? first : second);
+	}
+	say(s, "221 2.0.0 bye\r\n");
+}
+
+#define TAKEN		"250 2.0.0 queued as 4711\r\n"
+#define VIRUS		"554 5.7.1 virus found\r\n"
+
+static void takes_both(struct smtp_server *s)
+{
+	scanning(s, TAKEN, TAKEN);
+}
+
+static void refuses_both(struct smtp_server *s)
+{
+	scanning(s, VIRUS, VIRUS);
+}
+
+static void refuses_the_virus(struct smtp_server *s)
+{
+	scanning(s, TAKEN, VIRUS);
+}
+
+static void defers_the_virus(struct smtp_server *s)
+{
+	scanning(s, TAKEN, "451 4.7.1 scanner not available\r\n");
+}
+
+static void goes_at_the_virus(struct smtp_server *s)
+{
+	scanning(s, TAKEN, "421 4.3.2 shutting down\r\n");
+}
+
+static void says_354_to_the_virus(struct smtp_server *s)
+{
+	scanning(s, TAKEN, "354 more\r\n");
+}
+
+static void hangs_at_the_virus(struct smtp_server *s)
+{
+	scanning(s, TAKEN, "");
+}
+
+static void drops_at_the_virus(struct smtp_server *s)
+{
+	scanning(s, TAKEN, NULL);
+}
+
+static void one_message_a_session(struct smtp_server *s)
+{
+	const char *line;
+	int senders = 0;
+
+	greet(s, "220 mx.example.com ESMTP\r\n");
+	while ((line = hear(s)) && !s->quit) {
+		if (!strcmp(line, "DATA")) {
+			say(s, "354 go ahead\r\n");
+			hear_message(s);
+		}
+		senders += !strncmp(line, "MAIL", 4);
+		say(s, !strncmp(line, "EHLO", 4) ? EHLO_OK : senders < 2 ? TAKEN : "550 5.5.1 one message is enough\r\n");
+	}
+	say(s, "221 2.0.0 bye\r\n");
+}
+
 /* HAProxy, reg-tests/checks/smtpchk.vtc: the five behaviours, in our own words. */
 static void haproxy_multi(struct smtp_server *s)
 {
@@ -377,6 +461,7 @@ static const struct behaviour {
 	enum check_verify verify;
 	const char *keywords;
 	enum check_proxy proxy;
+	enum check_poison must_refuse;
 } behaviours[] = {
 	{ "greets", CHECK_GREETING, polite, CHECK_OK, "smtp: 220 mx.example.com ESMTP (greeting)", .goodbye = QUIT },
 	{ "greets in two lines", CHECK_GREETING, two_lines, CHECK_OK, "smtp: 220-mx.example.com ESMTP (greeting)", .goodbye = QUIT },
@@ -457,6 +542,28 @@ static const struct behaviour {
 	  .goodbye = QUIT },
 	{ "takes RCPT and never answers the dot", CHECK_CANARY, never_answers_the_dot, CHECK_TIMEOUT,
 	  "smtp: no answer in 300ms (message)", .goodbye = QUIT, .timeout_ms = 300 },
+	{ "refuses the test virus", CHECK_CANARY, refuses_the_virus, CHECK_OK, "smtp: 554 5.7.1 virus found (scan)",
+	  .goodbye = QUIT, .must_refuse = POISON_EICAR },
+	{ "refuses the test spam", CHECK_CANARY, refuses_the_virus, CHECK_OK, "smtp: 554 5.7.1 virus found (scan)",
+	  .goodbye = QUIT, .must_refuse = POISON_GTUBE },
+	{ "takes the test virus", CHECK_CANARY, takes_both, CHECK_UNSCANNED,
+	  "smtp: scanner took the EICAR test virus: 250 2.0.0 queued as 4711 (scan)", .goodbye = QUIT, .must_refuse = POISON_EICAR },
+	{ "takes the test spam", CHECK_CANARY, takes_both, CHECK_UNSCANNED,
+	  "smtp: scanner took the GTUBE test spam: 250 2.0.0 queued as 4711 (scan)", .goodbye = QUIT, .must_refuse = POISON_GTUBE },
+	{ "refuses every message", CHECK_CANARY, refuses_both, CHECK_REJECTED, "smtp: 554 5.7.1 virus found (message)",
+	  .goodbye = QUIT, .must_refuse = POISON_EICAR },
+	{ "says 451 to the test virus", CHECK_CANARY, defers_the_virus, CHECK_BUSY,
+	  "smtp: 451 4.7.1 scanner not available (scan)", .goodbye = QUIT, .must_refuse = POISON_EICAR },
+	{ "says 421 to the test virus", CHECK_CANARY, goes_at_the_virus, CHECK_BUSY, "smtp: 421 4.3.2 shutting down (scan)",
+	  .goodbye = QUIT, .must_refuse = POISON_EICAR },
+	{ "says 354 to the test virus", CHECK_CANARY, says_354_to_the_virus, CHECK_JUNK, "smtp: unexpected: 354 more (scan)",
+	  .goodbye = QUIT, .must_refuse = POISON_EICAR },
+	{ "hangs at the test virus", CHECK_CANARY, hangs_at_the_virus, CHECK_TIMEOUT, "smtp: no answer in 300ms (scan)",
+	  .goodbye = QUIT, .timeout_ms = 300, .must_refuse = POISON_EICAR },
+	{ "drops the connection at the test virus", CHECK_CANARY, drops_at_the_virus, CHECK_RESET,
+	  "smtp: connection closed (scan)", .goodbye = NO_QUIT, .must_refuse = POISON_EICAR },
+	{ "refuses the second sender", CHECK_CANARY, one_message_a_session, CHECK_REJECTED,
+	  "smtp: 550 5.5.1 one message is enough (mail)", .goodbye = QUIT, .must_refuse = POISON_EICAR },
 };
 
 static const char *const health_names[] = { "up", "busy", "down", "dead" };
@@ -470,6 +577,7 @@ static void begin(const struct behaviour *b, struct smtp_server *s, struct check
 		t->conf.timeout_ms = b->timeout_ms;
 	t->conf.verify = b->verify;
 	t->conf.proxy = b->proxy;
+	t->conf.must_refuse = b->must_refuse;
 	strcpy(t->conf.name, CERT_NAME);
 	strcpy(t->conf.to, b->kind == CHECK_CANARY ? "sink@example.com" : "");
 	if (b->keywords)
@@ -603,6 +711,53 @@ static void a_source_address_can_be_chosen(void **state)
 	checks_remove(checks, 1);
 }
 
+static void two_messages_go_in_one_session(void **state)
+{
+	const struct behaviour b = { .kind = CHECK_CANARY, .script = refuses_the_virus, .must_refuse = POISON_EICAR };
+	static const char *const order[] = {
+		"EHLO probe.example.net|MAIL FROM:<>|RCPT TO:<sink@example.com>|DATA|", "Subject: mailxdp canary|", "discarded.|.|",
+		"MAIL FROM:<>|RCPT TO:<sink@example.com>|DATA|", "Subject: mailxdp canary: the EICAR test virus|",
+		"filename=\"eicar.com\"|X5O!P", "--=_mailxdp_canary--|.|QUIT|",
+	};
+	struct check_status status;
+	struct check_target t;
+	struct smtp_server s;
+	const char *at;
+
+	(void)state;
+	begin(&b, &s, &t);
+	assert_int_equal(checks_set(checks, 1, &t, HEALTH_DOWN, true), 0);
+	RUN_UNTIL(checks_status(checks, 1, &status) && status.at_ns);
+	smtp_server_join(&s);
+	at = s.heard;
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		at = strstr(at, order[i]);
+		if (!at)
+			fail_msg("it did not hear \"%s\" in its place: %s", order[i], s.heard);
+		at += strlen(order[i]);
+	}
+	assert_string_equal(at, "");
+	checks_remove(checks, 1);
+}
+
+/* Without a fall's worth of failures, and though mail flows. */
+static void one_message_that_is_not_scanned_is_enough(void **state)
+{
+	const struct behaviour b = { .kind = CHECK_CANARY, .script = takes_both, .must_refuse = POISON_EICAR };
+	struct check_target t;
+	struct smtp_server s;
+
+	(void)state;
+	begin(&b, &s, &t);
+	assert_int_equal(t.conf.fall, 3);
+	assert_int_equal(checks_set(checks, 1, &t, HEALTH_UP, false), 0);
+	RUN_UNTIL(verdict.n);
+	smtp_server_join(&s);
+	assert_int_equal(verdict.health, HEALTH_DOWN);
+	assert_string_equal(verdict.reason, "smtp: scanner took the EICAR test virus: 250 2.0.0 queued as 4711 (scan)");
+	checks_remove(checks, 1);
+}
+
 static struct { int n; enum check_result result; char text[POOL_TEXT_LEN], transcript[8193]; } told;
 
 static void on_told(void *arg, enum check_result result, const char *text, const char *transcript)
@@ -703,6 +858,28 @@ static void a_probe_asks_only_whether_anybody_is_there(void **state)
 	assert_int_equal(verdict.n, 0);
 }
 
+static void the_dialogue_names_the_test_string_and_does_not_show_it(void **state)
+{
+	const struct behaviour b = { .kind = CHECK_CANARY, .script = takes_both, .must_refuse = POISON_GTUBE };
+	struct check_target t;
+	struct smtp_server s;
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	begin(&b, &s, &t);
+	assert_int_equal(checks_set(checks, 2, &t, HEALTH_UP, false), 0);
+	assert_int_equal(checks_run_now(checks, 2, on_told, &told), 0);
+	RUN_UNTIL(told.n);
+	smtp_server_join(&s);
+	assert_int_equal(told.result, CHECK_UNSCANNED);
+	assert_non_null(strstr(told.transcript, "> DATA\n< 354 end with a dot\n> (a message)\n> .\n< 250 2.0.0 queued as 4711\n"
+			       "> MAIL FROM:<>\n"));
+	assert_non_null(strstr(told.transcript, "> (a message with the GTUBE test spam)\n> .\n< 250 2.0.0 queued as 4711\n"
+			       "* mail is not scanned: scanner took the GTUBE test spam: 250 2.0.0 queued as 4711 (scan)\n"));
+	assert_null(strstr(told.transcript, "XJS"));
+	checks_remove(checks, 2);
+}
+
 static void killing_the_process_changes_no_state(void **state)
 {
 	const struct behaviour b = { .kind = CHECK_GREETING, .script = silent };
@@ -791,6 +968,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_said_is_fixed),
 		cmocka_unit_test(the_header_of_a_proxy_comes_first),
 		cmocka_unit_test(a_source_address_can_be_chosen),
+		cmocka_unit_test(two_messages_go_in_one_session),
+		cmocka_unit_test(one_message_that_is_not_scanned_is_enough),
+		cmocka_unit_test(the_dialogue_names_the_test_string_and_does_not_show_it),
 		cmocka_unit_test(a_check_now_shows_the_dialogue),
 		cmocka_unit_test(a_probe_asks_only_whether_anybody_is_there),
 		cmocka_unit_test(killing_the_process_changes_no_state),

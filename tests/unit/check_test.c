@@ -82,7 +82,7 @@ static int teardown(void **state)
 
 /* --- counting -------------------------------------------------------------------------- */
 
-/* results: one letter each, o ok, b busy, f refused, t time-out, i internal. verdicts: what each
+/* results: one letter each, o ok, b busy, f refused, t time-out, u unscanned, i internal. verdicts: what each
  * leads to, U, B, D, or . for none. */
 struct tally_case {
 	const char *name;
@@ -111,6 +111,12 @@ static const struct tally_case tally_cases[] = {
 	{ "dead rises", HEALTH_DEAD, false, 2, 3, "foo", "..U" },
 	{ "rise and fall of 1", HEALTH_UP, false, 1, 1, "fof", "DUD" },
 	{ "rise and fall of 0 are 1", HEALTH_UP, false, 0, 0, "fof", "DUD" },
+	{ "mail that is not scanned is down at once, and said again", HEALTH_UP, false, 2, 3, "ouuoo", ".DD.U" },
+	{ "the same for one that is busy", HEALTH_BUSY, false, 2, 3, "u", "D" },
+	{ "and in the middle of a mixed fall", HEALTH_UP, false, 2, 3, "bu", ".D" },
+	{ "what is down for other reasons is told apart", HEALTH_DOWN, false, 2, 3, "fu", ".D" },
+	{ "dead stays dead", HEALTH_DEAD, false, 2, 3, "uu", ".." },
+	{ "busy does not prove that mail is scanned again", HEALTH_UP, false, 1, 3, "ubbfbbobbb", "D.....U..B" },
 };
 
 static enum check_result result_of(char letter)
@@ -120,6 +126,7 @@ static enum check_result result_of(char letter)
 	case 'b': return CHECK_BUSY;
 	case 'f': return CHECK_REFUSED;
 	case 't': return CHECK_TIMEOUT;
+	case 'u': return CHECK_UNSCANNED;
 	}
 	return CHECK_INTERNAL;
 }
@@ -500,21 +507,41 @@ static __u64 checks_in(struct seen *seen, int ms, bool healthy)
 	return n;
 }
 
-static void good_traffic_stretches_the_interval(void **state)
+struct pace {
+	int quiet, good;	/* checks in 600 ms: without news of the traffic, with good news */
+};
+
+static struct pace pace_of(struct seen *seen, enum check_poison must_refuse)
 {
-	struct seen *seen = *state;
+	struct pace pace;
 	__u16 port;
 	int fd = loopback_listener(&port, 128);
 	struct check_target t = target_at(port);
-	__u64 often, seldom;
 
+	t.conf.must_refuse = must_refuse;
 	assert_int_equal(checks_set(seen->checks, 1, &t, HEALTH_UP, false), 0);
-	often = checks_in(seen, 600, false);	/* 30 at 20 ms, less what a busy machine eats */
+	pace.quiet = checks_in(seen, 600, false);	/* 30 at 20 ms, less what a busy machine eats */
 	checks_in(seen, 300, true);
-	seldom = checks_in(seen, 600, true);	/* 6 at 100 ms */
-	if (seldom * 2 > often)
-		fail_msg("%d checks without news, %d with good news", (int)often, (int)seldom);
+	pace.good = checks_in(seen, 600, true);		/* 6 at 100 ms, where it counts */
 	close(fd);
+	return pace;
+}
+
+static void good_traffic_stretches_the_interval(void **state)
+{
+	struct pace pace = pace_of(*state, POISON_NONE);
+
+	if (pace.good * 2 > pace.quiet)
+		fail_msg("%d checks without news, %d with good news", pace.quiet, pace.good);
+}
+
+/* It flows where nobody scans it, too. */
+static void good_traffic_is_no_witness_of_a_scanner(void **state)
+{
+	struct pace pace = pace_of(*state, POISON_EICAR);
+
+	if (pace.good * 2 < pace.quiet)
+		fail_msg("%d checks without news, %d with good news", pace.quiet, pace.good);
 }
 
 static void doubt_checks_at_once(void **state)
@@ -566,6 +593,7 @@ int main(void)
 		cmocka_unit_test(what_flaps_must_be_good_for_longer),
 		cmocka_unit_test(slow_changes_are_no_flapping),
 		TEST(good_traffic_stretches_the_interval),
+		TEST(good_traffic_is_no_witness_of_a_scanner),
 		TEST(doubt_checks_at_once),
 		TEST(a_fresh_target_that_listens_is_up_at_once),
 		TEST(a_fresh_target_that_refuses_is_down_at_once),
