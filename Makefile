@@ -75,7 +75,7 @@ $(B)/tests/%.bpf.o: tests/harness/%.bpf.c
 	$(Q)$(CLANG) $(BPFFLAGS) -c $< -o $@
 
 # --- the user half ---
-$(B)/loader/datapath.o $(B)/loader/sync.o: $(B)/lb.skel.h
+$(B)/loader/datapath.o $(B)/loader/datapath_link.o: $(B)/lb.skel.h
 $(B)/loader/%.o: loader/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)

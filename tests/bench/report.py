@@ -135,8 +135,9 @@ def bars(ax, names, values, unit, fmt="{:.0f}"):
 
 
 def target(sentence, value, limit, fmt="{:.2f}"):
-    # A cost below nothing is the noise of this run, and holds no target.
-    word = "too small for this run to tell" if value <= 0 else "holds" if value <= limit else "**missed**"
+    # A cost below nothing is the noise of this run, and holds no target; a count of none is what it is.
+    noise = value <= 0 < limit
+    word = "too small for this run to tell" if noise else "holds" if value <= limit else "**missed**"
     verdicts.append((sentence, fmt.format(value), fmt.format(limit), word))
 
 
