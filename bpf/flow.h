@@ -185,14 +185,23 @@ static __always_inline bool flow_is_at_risk(const struct lb_flow *flow, __u32 st
 	return state == LB_FLOW_SERVER && !(flow->marks & LB_MARK_FRESH);
 }
 
-/* The mail server ends a session, and may owe a reply in it, which will never come; unless its client has given up. */
-static __always_inline void flow_leave(struct lb_flow *flow, const struct lb_pkt *pkt, enum lb_flow_state to)
+/* The mail server ends a session by FIN or RST, and may owe a reply in it, which will never come; unless its client has
+ * given up. A FIN behind words is not the end yet: the client's ACK of the last reply is still to come. */
+__noinline int flow_leave(struct lb_flow *flow, __u32 seq, __u32 payload, bool reset)
 {
-	bool owes = turn_hangs_up(flow, pkt->seq, pkt->payload) && !(flow->marks & LB_MARK_CLIENT_FIN);
-	struct lb_load *load = flow_load(flow);
+	struct lb_load *load;
+	bool owes;
 
-	if (flow_is_at_risk(flow, flow_end(flow, to)) && owes && load)
+	if (!flow)
+		return 0;
+	load = flow_load(flow);
+	owes = turn_hangs_up(flow, seq, payload);
+	if (!reset && !owes)
+		return 0;
+	if (flow_is_at_risk(flow, flow_end(flow, reset ? LB_FLOW_ABORTED : LB_FLOW_CLOSING)) && owes && load &&
+	    !(flow->marks & LB_MARK_CLIENT_FIN))
 		__sync_fetch_and_add(&load->at_risk_total, 1);
+	return 0;
 }
 
 /* A mail server's packet on an established flow (nat only). */
@@ -203,12 +212,10 @@ static __always_inline void flow_server_packet(struct lb_flow *flow, const struc
 		flow->retries = 0;
 	if (pkt->tcp_flags & TCP_FLAG_RST) {
 		if (turn_rst_plausible(pkt->seq, flow->client_ack))
-			flow_leave(flow, pkt, LB_FLOW_ABORTED);
+			flow_leave(flow, pkt->seq, pkt->payload, true);
 	} else if (pkt->tcp_flags & TCP_FLAG_FIN && !flow->server_fin) {
 		flow->server_fin = 1;
-		/* with words before it, it is not the end yet: the client's ACK of the last reply is still to come */
-		if (turn_hangs_up(flow, pkt->seq, pkt->payload))
-			flow_leave(flow, pkt, LB_FLOW_CLOSING);
+		flow_leave(flow, pkt->seq, pkt->payload, false);
 	}
 }
 
