@@ -170,11 +170,19 @@ peer_ipvs()
 	in_ns lb ipvsadm -R <"$conf" || die "ipvsadm refuses its rules"
 }
 
+# A proxy opens a connection of its own for each one, from one address: without this it is out of ports, which stay in
+# TIME_WAIT for a minute, after a few seconds at its best.
+proxy_ports()
+{
+	in_ns lb sysctl -qw net.ipv4.tcp_tw_reuse=1
+}
+
 HAPROXY_SOCKET=
 peer_haproxy()
 {
 	local conf=$LAB_DIR/etc/haproxy.cfg i
 	vip_on_lb
+	proxy_ports
 	HAPROXY_SOCKET=$LAB_DIR/run/haproxy.sock
 	cat >"$conf" <<-END
 		global
@@ -198,6 +206,7 @@ peer_nginx()
 {
 	local conf=$LAB_DIR/etc/nginx.conf i
 	vip_on_lb
+	proxy_ports
 	cat >"$conf" <<-END
 		load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 		daemon off;
