@@ -39,19 +39,6 @@ void control_bury(struct control *ctl, int id, const char *reason)
 			 be->name, (unsigned long long)sweep.closed, (unsigned long long)sweep.at_risk);
 }
 
-/* Its checks fail and nobody answers for its address: there may be no traffic to tell, only clients that wait for the
- * end of a scan. A gateway's silence says nothing about the server behind it. */
-static void ask_neighbour(struct control *ctl, int id, __u64 now)
-{
-	const struct backend *be = &ctl->config->pool->backends[id];
-	const struct control_backend *cb = &ctl->be[id];
-	const struct nexthop *hop = &ctl->extra[id].hop;
-
-	if (be->health == HEALTH_DOWN && cb->unanswered_ns && now - cb->unanswered_ns > PASSIVE_DEAD_NS &&
-	    addr_equal(&hop->gateway, &be->address) && sync_load(ctl->sync, id)->flows)
-		control_bury(ctl, id, "its address answers no neighbour request");
-}
-
 struct probe {
 	struct control *ctl;
 	int id;
@@ -102,6 +89,22 @@ static void start_probe(struct control *ctl, int id, __u64 now)
 		cb->probing = false; /* too many at a time, or no memory: the next look tries again */
 		free(probe);
 	}
+}
+
+/* Nobody answers for its address: there may be no traffic to tell, only clients that wait for the end of a scan. A
+ * gateway's silence says nothing about the server behind it. */
+static void ask_neighbour(struct control *ctl, int id, __u64 now)
+{
+	const struct backend *be = &ctl->config->pool->backends[id];
+	const struct control_backend *cb = &ctl->be[id];
+
+	if (!cb->unanswered_ns || now - cb->unanswered_ns <= PASSIVE_DEAD_NS || be->health == HEALTH_DEAD ||
+	    !addr_equal(&ctl->extra[id].hop.gateway, &be->address) || !sync_load(ctl->sync, id)->flows)
+		return;
+	if (be->health == HEALTH_DOWN)
+		control_bury(ctl, id, "its address answers no neighbour request");
+	else
+		start_probe(ctl, id, now);
 }
 
 static __u64 packets_out(const struct control *ctl, int id)
