@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # How the control plane scales: filling a selection table and `lbctl add` with 3, 100 and 1000 backends; with a million
-# flows: restart of lbd, the CPU share of lbd (its sweeps), and memory per flow.
+# flows: restart of lbd, another size of their table, the CPU share of lbd (its sweeps), and memory per flow.
 #
 # One line a figure in build/bench/control.jsonl.
 #
@@ -84,6 +84,11 @@ entries_are() # N
 	[ "$(lbctl status --json | jq -r '.flows.entries // .flow_entries')" = "$1" ]
 }
 
+moved() # the table before is gone
+{
+	[ ! -e "$LAB_DIR/bpf/mailxdp/flows_before" ]
+}
+
 many_flows()
 {
 	local i start ticks id bytes file=$LAB_DIR/run/restarts
@@ -117,6 +122,19 @@ many_flows()
 	done
 	spread restart flows "$FLOWS" <"$file" | tell
 	ok "restart of lbd with $FLOWS flows"
+
+	lbctl save >/dev/null
+	sed -i 's/^flows:.*/flows: 2097152/' "$LAB_DIR/etc/mailxdp.yaml"
+	lbd_stop
+	now_us
+	start=$NOW_US
+	# shellcheck disable=SC2119
+	lbd_start
+	wait_for 60 moved || die "the flows do not move"
+	now_us
+	jq -cn --argjson ms "$(((NOW_US - start) / 1000))" --argjson flows "$FLOWS" '{what: "resize", flows: $flows, ms: $ms}' | tell
+	entries_are "$FLOWS" || die "flows were lost in the move"
+	ok "$FLOWS flows move to a table of 2097152"
 	lab_down
 }
 

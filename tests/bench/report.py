@@ -353,6 +353,8 @@ def part_control():
                 target("lbctl add with 1000 backends, ms", entry["ms"], 100, "{:.0f}")
         elif entry["what"] == "restart":
             rows.append([f"restart of lbd after kill -9, {entry['flows']} flows", f"{entry['ms']:.0f} ms [{entry['low']:.0f} .. {entry['high']:.0f}]"])
+        elif entry["what"] == "resize":
+            rows.append([f"restart of lbd with a table of another size, until {entry['flows']} flows are in it", f"{entry['ms']} ms"])
         elif entry["what"] == "memory":
             rows.append([f"flow table with {entry['flows']} flows", f"{entry['mb']:.1f} MB, {entry['bytes_per_slot']:.0f} bytes a slot"])
             target(f"memory of {entry['flows']} flows, MB", entry["mb"], 160, "{:.1f}")

@@ -33,9 +33,14 @@ limit_is() # ENTRIES
 	[ "$(lbctl status --json | jq .flows.limit)" = "$1" ]
 }
 
-moved() # the table before is gone
+moving() # the table before is still there
 {
-	! in_ns lb test -e "$LAB_DIR/bpf/flows_before"
+	[ -e "$LAB_DIR/bpf/mailxdp/flows_before" ]
+}
+
+moved()
+{
+	! moving
 }
 
 hold_start() # CLIENT FAMILY
@@ -83,11 +88,13 @@ for ((round = 1; round <= ROUNDS; round++)); do
 done
 config 16k
 lbd_kill9
-lbd_start
+lbd_spawn
+wait_for 10 moving || die "the new lbd does not begin"
 lbd_kill9
-config 32k # the move to 16k goes first
+check "killed on the way, the flows are still to move" moving
+config 32k
 lbd_start
-check "killed on the way: all flows have moved" wait_for 10 moved
+check "the next lbd has moved them all" wait_for 10 moved
 load_stop
 is "no batch of sessions failed" "$LOAD_FAILED" 0
 check "mail flowed all the time ($LOAD_SENT messages)" test "$LOAD_SENT" -gt 0

@@ -26,13 +26,19 @@ lbd_is_settled()
 	! lbd_is_alive || lbctl status
 }
 
-# lbd_start [ARGS]: the daemon as an unprivileged user, empty or with etc/mailxdp.yaml.
-lbd_start()
+# lbd_spawn [ARGS]: the daemon as an unprivileged user, empty or with etc/mailxdp.yaml; it may not be ready yet.
+lbd_spawn()
 {
 	need_lbd
 	SPAWN_LOG=lbd spawn lb "$LBD" --socket "$LAB_DIR/run/lbd.sock" --bpffs "$LAB_DIR/bpf/mailxdp" \
 		--state-dir "$LAB_DIR/state" --config "$LAB_DIR/etc/mailxdp.yaml" --user nobody "$@"
 	LBD_PID=$SPAWNED
+}
+
+# lbd_start [ARGS]: and it answers.
+lbd_start()
+{
+	lbd_spawn "$@"
 	wait_for 30 lbd_is_settled || die "lbd does not answer"
 	lbd_is_alive || die "lbd has ended"
 }
