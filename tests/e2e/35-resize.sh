@@ -43,15 +43,6 @@ moved()
 	! moving
 }
 
-hold_start() # CLIENT FAMILY
-{
-	local vip=$VIP4
-	[ "$2" = 4 ] || vip=$VIP6
-	SPAWN_LOG=hold$2 spawn "$1" "$TOOLS/hold_tool" --addr "$vip" --n "$HELD" --noop-interval 0.3 \
-		--ready-file "$LAB_DIR/run/held$2" --quit
-	wait_for 20 test -e "$LAB_DIR/run/held$2" || die "the sessions cannot be held"
-}
-
 resize() # FLOWS ENTRIES
 {
 	config "$1"
@@ -75,10 +66,8 @@ sinks_start
 config 4096
 lbd_start
 wait_for 15 all_up || die "the mail servers do not come up"
-hold_start c1 4
-hold4=$SPAWNED
-hold_start c2 6
-hold6=$SPAWNED
+hold_start c1 4 0.3
+hold_start c2 6 0.3
 LOAD_BATCH=60
 LOAD_ARGS=(-w 1)
 load_start 20 "$VIP4" "$VIP6"
@@ -105,11 +94,5 @@ lbd_stop
 lbd_start
 check "a table too small for its flows is not made" limit_is "$(lbctl status --json | jq .flows.limit)"
 is "the log says why" "$(grep -c 'is too small for the' "$LAB_DIR/log/lbd.log")" 1
-for pid in "$hold4" "$hold6"; do
-	unspawn "$pid" TERM
-done
-for family in 4 6; do
-	is "IPv$family: $HELD held sessions: held, lost, changed" \
-		"$(jq -r '"\(.held) \(.lost) \(.changed)"' "$LAB_DIR/log/hold$family.log")" "$HELD 0 0"
-done
+hold_stop
 lab_done

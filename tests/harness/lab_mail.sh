@@ -136,3 +136,28 @@ load_stop()
 	LOAD_FAILED=$(load_failed)
 	[ "$LOAD_FAILED" = 0 ] || sort "$LAB_DIR"/load/*.err | uniq -c | sort -rn | head -n 10 | sed 's/^/# /'
 }
+
+# hold_start CLIENT FAMILY NOOP_SECONDS: HELD sessions that stay open and say a word now and then; one call per family.
+HOLD_PIDS=()
+hold_start()
+{
+	local vip=$VIP4
+	[ "$2" = 4 ] || vip=$VIP6
+	SPAWN_LOG=hold$2 spawn "$1" "$TOOLS/hold_tool" --addr "$vip" --n "$HELD" --noop-interval "$3" \
+		--ready-file "$LAB_DIR/run/held$2" --quit
+	HOLD_PIDS+=("$SPAWNED")
+	wait_for 20 test -e "$LAB_DIR/run/held$2" || die "the sessions cannot be held"
+}
+
+# hold_stop: they end, and none may have been lost, or have changed its mail server.
+hold_stop()
+{
+	local pid family
+	for pid in "${HOLD_PIDS[@]}"; do
+		unspawn "$pid" TERM
+	done
+	for family in 4 6; do
+		is "IPv$family: $HELD held sessions: held, lost, changed" \
+			"$(jq -r '"\(.held) \(.lost) \(.changed)"' "$LAB_DIR/log/hold$family.log")" "$HELD 0 0"
+	done
+}

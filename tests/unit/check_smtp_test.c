@@ -19,6 +19,21 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define EHLO_OK		"250-mx.example.com\r\n250-8BITMIME\r\n250-SIZE 1000\r\n250 STARTTLS\r\n"
 
+/* Up to the client's EHLO. */
+static void greet_and_hear(struct smtp_server *s)
+{
+	greet(s, "220 mx.example.com ESMTP\r\n");
+	hear(s);
+}
+
+/* Up to the first command after it. */
+static void say_hello(struct smtp_server *s)
+{
+	greet_and_hear(s);
+	say(s, EHLO_OK);
+	hear(s);
+}
+
 static struct checks *checks;
 static struct { int n; enum backend_health health; char reason[POOL_TEXT_LEN]; } verdict;
 
@@ -163,8 +178,7 @@ static void one_megabyte_keyword(struct smtp_server *s)
 {
 	static char block[65536];
 
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
+	greet_and_hear(s);
 	memset(block, 'y', sizeof(block));
 	say(s, "250-");
 	for (int i = 0; i < 16 && put(s, block, sizeof(block)); i++)
@@ -174,8 +188,7 @@ static void one_megabyte_keyword(struct smtp_server *s)
 
 static void endless_ehlo(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
+	greet_and_hear(s);
 	for (int i = 0; i < 250; i++)
 		say(s, "250-AND-ANOTHER-ONE\r\n");
 	hear_quit(s);
@@ -183,8 +196,7 @@ static void endless_ehlo(struct smtp_server *s)
 
 static void slow_endless_ehlo(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
+	greet_and_hear(s);
 	for (int i = 0; i < 45; i++) {
 		say(s, "250-AND-ANOTHER-ONE\r\n");
 		usleep(20000);
@@ -194,8 +206,7 @@ static void slow_endless_ehlo(struct smtp_server *s)
 
 static void resets_after_ehlo(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
+	greet_and_hear(s);
 	cut(s);
 }
 
@@ -217,25 +228,20 @@ static void deaf(struct smtp_server *s)
 
 static void mute_after_greeting(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
+	greet_and_hear(s);
 	hear_quit(s);
 }
 
 static void no_starttls(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
+	greet_and_hear(s);
 	say(s, "250-mx.example.com\r\n250 PIPELINING\r\n");
 	hear_quit(s);
 }
 
 static void refuses_starttls(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
-	say(s, EHLO_OK);
-	hear(s);
+	say_hello(s);
 	say(s, "454 4.7.0 TLS not available\r\n");
 	hear_quit(s);
 }
@@ -263,10 +269,7 @@ static void starttls_then_clear_text(struct smtp_server *s)
 
 static void rejects_rcpt(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
-	say(s, EHLO_OK);
-	hear(s);
+	say_hello(s);
 	say(s, "250 Ok\r\n");
 	hear(s);
 	say(s, "550 5.1.1 no such user\r\n");
@@ -275,10 +278,7 @@ static void rejects_rcpt(struct smtp_server *s)
 
 static void greylists_rcpt(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
-	say(s, EHLO_OK);
-	hear(s);
+	say_hello(s);
 	say(s, "250 Ok\r\n");
 	hear(s);
 	say(s, "451 4.7.1 Greylisted\r\n");
@@ -296,10 +296,7 @@ static void hear_message(struct smtp_server *s)
 
 static void never_answers_the_dot(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
-	say(s, EHLO_OK);
-	hear(s);
+	say_hello(s);
 	say(s, "250 Ok\r\n");
 	hear(s);
 	say(s, "250 Ok\r\n");
@@ -311,10 +308,7 @@ static void never_answers_the_dot(struct smtp_server *s)
 
 static void refuses_the_message(struct smtp_server *s)
 {
-	greet(s, "220 mx.example.com ESMTP\r\n");
-	hear(s);
-	say(s, EHLO_OK);
-	hear(s);
+	say_hello(s);
 	say(s, "250 Ok\r\n");
 	hear(s);
 	say(s, "250 Ok\r\n");
