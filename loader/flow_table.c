@@ -89,8 +89,10 @@ int flow_table_prepare(struct flow_table *t, const char *bpffs, __u64 entries, _
 	fd = bpf_obj_get(t->path);
 	if (t->before >= 0 && fd >= 0) /* the last lbd ended on the way: its new table is ours too */
 		return keep(fd, size);
-	if (t->before >= 0) /* it ended before it had a new one */
+	if (t->before >= 0) { /* it ended before it had a new one */
+		flow_table_close(t);
 		return rename(t->before_path, t->path) == 0 ? flow_table_prepare(t, bpffs, entries, size) : -errno;
+	}
 	if (fd < 0)
 		return 0;
 	ret = size_of(fd, &has);
@@ -115,8 +117,12 @@ int flow_table_begin(struct flow_table *t, int flows, int tables)
 	int ret;
 
 	t->tables = tables;
-	t->moving = t->before >= 0 && has_slot(t, LB_FLOWS_MOVING);
-	ret = t->before < 0 || t->moving ? 0 : set_slot(t, LB_FLOWS_SHARED, t->before);
+	if (t->before < 0) {
+		clear_slot(t, LB_FLOWS_SHARED); /* of a change that came to nothing: it is the same table */
+		return set_slot(t, LB_FLOWS_NOW, flows);
+	}
+	t->moving = has_slot(t, LB_FLOWS_MOVING);
+	ret = t->moving ? 0 : set_slot(t, LB_FLOWS_SHARED, t->before);
 	return ret ? ret : set_slot(t, LB_FLOWS_NOW, flows);
 }
 
