@@ -9,23 +9,7 @@ ROUNDS=${ROUNDS:-$(long 1 5)}
 
 config() # FLOWS
 {
-	local n
-	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-		interfaces:
-		  - {name: front, mode: native}
-		  - {name: back, mode: native}
-		flows: $1
-		services:
-		  - name: smtp
-		    vip: [$VIP4, "$VIP6"]
-		    ports: [25]
-		    check: {kind: tcp, interval: 1s}
-		    backends:
-	YAML
-	for ((n = 1; n <= LAB_SERVERS; n++)); do
-		printf '      - {name: mailx%s, address: %s}\n      - {name: mailx%s-v6, address: "%s"}\n' "$n" "$(server_addr "$n")" \
-			"$n" "$(server_addr "$n" 6)" >>"$LAB_DIR/etc/mailxdp.yaml"
-	done
+	lab_config 46 "flows: $1" "check: {kind: tcp, interval: 1s}"
 }
 
 limit_is() # ENTRIES

@@ -13,24 +13,7 @@ DEADLINE=5
 
 config()
 {
-	local n
-	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-		interfaces:
-		  - {name: front, mode: native}
-		  - {name: back, mode: native}
-		timers: {drain-idle: 1s, slow-start: 1s}
-		services:
-		  - name: smtp
-		    vip: [$VIP4, "$VIP6"]
-		    ports: [25]
-		    backends:
-	YAML
-	for ((n = 1; n <= LAB_SERVERS; n++)); do
-		cat >>"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-			      - {name: mailx$n, address: $(server_addr "$n")}
-			      - {name: mailx$n-v6, address: "$(server_addr "$n" 6)"}
-		YAML
-	done
+	lab_config 46 "timers: {drain-idle: 1s, slow-start: 1s}"
 }
 
 of_mailx2() # FIELD: both families together

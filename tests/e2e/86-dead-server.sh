@@ -16,22 +16,7 @@ TOLD_MS=5000
 
 config()
 {
-	local n
-	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-		interfaces:
-		  - {name: front, mode: native}
-		  - {name: back, mode: native}
-		timers: {slow-start: 1s}
-		services:
-		  - name: smtp
-		    vip: $VIP4
-		    ports: [25]
-		    check: {kind: greeting, interval: 2s, timeout: 5s}
-		    backends:
-	YAML
-	for ((n = 1; n <= LAB_SERVERS; n++)); do
-		echo "      - {name: mailx$n, address: $(server_addr "$n")}" >>"$LAB_DIR/etc/mailxdp.yaml"
-	done
+	lab_config 4 "timers: {slow-start: 1s}" "check: {kind: greeting, interval: 2s, timeout: 5s}"
 }
 
 figure() # FIELD of mailx2

@@ -11,24 +11,9 @@ HELD=${HELD:-30}
 
 config()
 {
-	local n
-	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-		interfaces:
-		  - {name: front, mode: native}
-		  - {name: back, mode: native}
-		timers: {slow-start: 0, drain-idle: 100ms}
-		services:
-		  - name: smtp
-		    vip: $VIP4
-		    ports: [25]
-		    scheduler: round-robin
-		    check: {kind: tcp, interval: 300ms, timeout: 1s, rise: 1, fall: 1}
-		    agent: {port: $PORT, interval: 200ms, timeout: 1s}
-		    backends:
-	YAML
-	for ((n = 1; n <= LAB_SERVERS; n++)); do
-		echo "      - {name: mailx$n, address: $(server_addr "$n")}" >>"$LAB_DIR/etc/mailxdp.yaml"
-	done
+	lab_config 4 "timers: {slow-start: 0, drain-idle: 100ms}" "scheduler: round-robin" \
+		"check: {kind: tcp, interval: 300ms, timeout: 1s, rise: 1, fall: 1}" \
+		"agent: {port: $PORT, interval: 200ms, timeout: 1s}"
 }
 
 # Whole or not at all, as the agent may read at any time.

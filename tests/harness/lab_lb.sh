@@ -103,3 +103,22 @@ lb_setup()
 	done
 	wait_for 15 all_up || die "the mail servers do not come up"
 }
+
+# lab_config FAMILIES TOP [LINE...]: etc/mailxdp.yaml with both interfaces and one service at port 25 for all mail
+# servers. FAMILIES is 4 or 46; TOP is a line at the top level, each LINE one of the service.
+lab_config()
+{
+	local families=$1 top=$2 vip=$VIP4 n
+	shift 2
+	[ "$families" = 4 ] || vip="[$VIP4, \"$VIP6\"]"
+	{
+		printf '%s\n' "interfaces:" "  - {name: front, mode: native}" "  - {name: back, mode: native}" "$top" "services:"
+		printf '%s\n' "  - name: smtp" "    vip: $vip" "    ports: [25]"
+		[ $# = 0 ] || printf '    %s\n' "$@"
+		echo "    backends:"
+		for ((n = 1; n <= LAB_SERVERS; n++)); do
+			echo "      - {name: mailx$n, address: $(server_addr "$n")}"
+			[ "$families" = 4 ] || echo "      - {name: mailx$n-v6, address: \"$(server_addr "$n" 6)\"}"
+		done
+	} >"$LAB_DIR/etc/mailxdp.yaml"
+}

@@ -5,23 +5,7 @@
 # One service for all mail servers, IPv4 only. Without a slow start, which would be part of every share of the mail.
 config() # CHECK
 {
-	local n
-	cat >"$LAB_DIR/etc/mailxdp.yaml" <<-YAML
-		interfaces:
-		  - {name: front, mode: native}
-		  - {name: back, mode: native}
-		timers: {slow-start: 0s}
-		services:
-		  - name: smtp
-		    vip: $VIP4
-		    ports: [25]
-		    scheduler: round-robin
-		    check: {$1}
-		    backends:
-	YAML
-	for ((n = 1; n <= LAB_SERVERS; n++)); do
-		echo "      - {name: mailx$n, address: $(server_addr "$n")}" >>"$LAB_DIR/etc/mailxdp.yaml"
-	done
+	lab_config 4 "timers: {slow-start: 0s}" "scheduler: round-robin" "check: {$1}"
 }
 
 declare -A MOODS=() MOOD_MS=()
