@@ -12,6 +12,7 @@
 #include "addr.h"
 #include "agent_poll.h"
 #include "checker.h"
+#include "clock.h"
 #include "log.h"
 
 #define ACCURACY_US	1000
@@ -34,14 +35,6 @@ struct agents {
 	__u64 first_us;		/* when the latest newcomer is asked first */
 	struct poll *polls[LB_MAX_BACKENDS];
 };
-
-static __u64 now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
 
 static void arm(struct poll *p, __u64 at_us)
 {
@@ -78,7 +71,7 @@ static void on_answer(void *arg, const struct checker_answer *answer, const char
 		return;
 	}
 	good = answer->result == CHECK_OK && !agent_parse(answer->text, strlen(answer->text), &report);
-	p->status.at_ns = now_us() * 1000;
+	p->status.at_ns = clock_us() * 1000;
 	p->status.answered = good;
 	p->status.missed = good ? 0 : missed + 1;
 	p->status.answers_total += good;
@@ -113,7 +106,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 	(void)s;
 	(void)usec;
-	arm(p, next_us(p, now_us()));
+	arm(p, next_us(p, clock_us()));
 	if (!p->serial)
 		ask(p);
 	return 0;
@@ -201,7 +194,7 @@ static bool is_same(const struct agent_target *a, const struct agent_target *b)
 /* One newcomer a millisecond; slots that nobody uses any more are not waited for. */
 static __u64 first_us(struct agents *agents)
 {
-	__u64 now = now_us(), next = agents->first_us + SPREAD_US;
+	__u64 now = clock_us(), next = agents->first_us + SPREAD_US;
 
 	agents->first_us = next < now || next > now + LB_MAX_BACKENDS * SPREAD_US ? now : next;
 	return agents->first_us;

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include "addr.h"
 #include "check_inner.h"
+#include "clock.h"
 #include "log.h"
 #include "num.h"
 
@@ -51,14 +51,6 @@ static_assert(ARRAY_SIZE(result_names) == CHECK_RESULT_MAX, "a name for every re
 const char *check_result_to_str(enum check_result r)
 {
 	return (unsigned int)r < CHECK_RESULT_MAX ? result_names[r] : "?";
-}
-
-__u64 check_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
 /* interval_us +-10 %, so that checks which once started together drift apart (xorshift64: Marsaglia
@@ -128,7 +120,7 @@ void check_run_start(struct check_run *run)
 {
 	int err;
 
-	run->start_us = check_now_us();
+	run->start_us = clock_us();
 	run->phase = RUN_STARTING;
 	run->data = NULL;
 	run->vip_asked = false;
@@ -230,7 +222,7 @@ static void finish(struct check_run *run, enum check_result result, const char *
 	struct target *t = (struct target *)((char *)run - offsetof(struct target, run));
 	struct checks *checks = run->checks;
 	char reason[POOL_TEXT_LEN];
-	__u64 now = check_now_us();
+	__u64 now = clock_us();
 	bool decided;
 
 	t->status.last = result;
@@ -279,7 +271,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 void checks_evidence(struct checks *checks, int id, bool healthy)
 {
 	struct target *t = check_id_is_good(id) ? checks->targets[id] : NULL;
-	__u64 now = check_now_us();
+	__u64 now = clock_us();
 
 	if (!t)
 		return;
@@ -305,7 +297,7 @@ int checks_open(sd_event *event, void (*verdict)(void *arg, int id, enum backend
 		return -ENOMEM;
 	/* Early in the boot there may be no randomness yet; the clock will do for spreading checks. */
 	if (getrandom(&checks->random, sizeof(checks->random), GRND_NONBLOCK) != sizeof(checks->random))
-		checks->random = check_now_us();
+		checks->random = clock_us();
 	checks->random |= 1;
 	checks->event = sd_event_ref(event);
 	checks->verdict = verdict;
@@ -399,7 +391,7 @@ static bool target_is_same(const struct check_target *a, const struct check_targ
 static void arm_first(struct target *t)
 {
 	struct checks *checks = t->run.checks;
-	__u64 now = check_now_us(), next = checks->first_us + SPREAD_US;
+	__u64 now = clock_us(), next = checks->first_us + SPREAD_US;
 
 	/* Reloads in quick succession leave slots behind that nobody uses: start over. */
 	if (next < now || next > now + LB_MAX_BACKENDS * SPREAD_US)

@@ -75,7 +75,6 @@ struct checks {
 	struct target *targets[LB_MAX_BACKENDS];
 };
 
-__u64 check_now_us(void);
 bool check_id_is_good(int id);
 /* Starts it: RUN_STARTED, or RUN_ENDED with a result; never calls ended(). */
 void check_run_start(struct check_run *run);

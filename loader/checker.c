@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "checker.h"
+#include "clock.h"
 #include "log.h"
 #include "smtp_reply.h"
 
@@ -49,14 +50,6 @@ struct checker {
 	int inside;
 	__u64 serial, born_us, pause_us, again_us;
 };
-
-static __u64 now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
 
 static void ask_free(struct ask *ask)
 {
@@ -114,7 +107,7 @@ static int spawn(struct checker *c)
 	close(pair[1]);
 	c->fd = pair[0];
 	c->pid = pid;
-	c->born_us = now_us();
+	c->born_us = clock_us();
 	log_debug("checker: runs (pid %d)", pid);
 	return 0;
 out:
@@ -162,7 +155,7 @@ static void end_all(struct checker *c, const char *text)
 
 static void bury(struct checker *c, const char *why)
 {
-	__u64 now = now_us();
+	__u64 now = clock_us();
 	int status = reap(c);
 
 	if (now - c->born_us > GOOD_LIFE_US || !c->pause_us)
@@ -189,7 +182,7 @@ static void flush(struct checker *c)
 		n = send(c->fd, &ask->req, sizeof(ask->req), MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n != sizeof(ask->req))
 			break;	/* full, or dead, which the next read shows */
-		ask->due_us = now_us() + ask->req.conf.timeout_ms * 1000ULL + PATIENCE_US;
+		ask->due_us = clock_us() + ask->req.conf.timeout_ms * 1000ULL + PATIENCE_US;
 		TAILQ_REMOVE(&c->waiting, ask, link);
 		TAILQ_INSERT_TAIL(&c->sent, ask, link);
 		c->sent_n++;
@@ -313,10 +306,10 @@ static int on_watch(sd_event_source *s, uint64_t usec, void *arg)
 
 	(void)usec;
 	c->inside++;
-	sd_event_source_set_time(s, now_us() + WATCH_US);
-	if (c->pid && now_us() - c->born_us > GOOD_LIFE_US)
+	sd_event_source_set_time(s, clock_us() + WATCH_US);
+	if (c->pid && clock_us() - c->born_us > GOOD_LIFE_US)
 		c->pause_us = 0;
-	for (ask = TAILQ_FIRST(&c->sent); ask && ask->due_us > now_us(); ask = TAILQ_NEXT(ask, link))
+	for (ask = TAILQ_FIRST(&c->sent); ask && ask->due_us > clock_us(); ask = TAILQ_NEXT(ask, link))
 		;
 	if (ask)
 		bury(c, "does not answer");
@@ -337,7 +330,7 @@ int checker_open(sd_event *event, struct checker **out)
 	TAILQ_INIT(&c->waiting);
 	TAILQ_INIT(&c->sent);
 	TAILQ_INIT(&c->ending);
-	err = sd_event_add_time(event, &c->watch, CLOCK_MONOTONIC, now_us() + WATCH_US, WATCH_US / 10, on_watch, c);
+	err = sd_event_add_time(event, &c->watch, CLOCK_MONOTONIC, clock_us() + WATCH_US, WATCH_US / 10, on_watch, c);
 	if (err >= 0)
 		err = sd_event_source_set_enabled(c->watch, SD_EVENT_ON);
 	if (err < 0) {
@@ -377,7 +370,7 @@ __s64 checker_ask(struct checker *checker, const struct checker_request *req,
 	int err;
 
 	if (checker->fd == -1) {
-		if (now_us() < checker->again_us)
+		if (clock_us() < checker->again_us)
 			return -EAGAIN;
 		err = spawn(checker);
 		if (err < 0)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "addr.h"
 #include "checker_conn.h"
+#include "clock.h"
 #include "num.h"
 
 #define READ_SIZE	16384	/* a TLS record: nothing stays behind in OpenSSL, where epoll does not see it */
@@ -98,7 +99,7 @@ static void say_goodbye(struct conn *c)
 	__u64 linger = c->req.connect_ms ? c->req.conf.timeout_ms : CHECKER_LINGER_MS;
 	bool silent = !c->connected || c->eof || (c->ssl && !c->tls_done);
 
-	c->deadline_us = checker_now_us() + linger * 1000;
+	c->deadline_us = clock_us() + linger * 1000;
 	if (!silent && c->greeted) {
 		smtp_await(c, STAGE_QUIT);
 		conn_put(c, "QUIT\r\n", 6, NULL);
@@ -131,7 +132,7 @@ void conn_decide(struct conn *c, enum check_result result, int code, const char 
 	a->result = result;
 	a->stage = c->stage;
 	a->code = code;
-	a->duration_us = checker_now_us() - c->start_us;
+	a->duration_us = clock_us() - c->start_us;
 	c->decided = true;
 	c->server->unsent++;
 	conn_say(c, "* %s: %s", check_result_to_str(result), a->text);
@@ -337,7 +338,7 @@ int conn_open(struct server *server, const struct checker_request *req)
 	c->server = server;
 	c->req = *req;
 	c->fd = -1;
-	c->start_us = checker_now_us();
+	c->start_us = clock_us();
 	c->deadline_us = c->start_us + (req->connect_ms ? req->connect_ms : req->conf.timeout_ms) * 1000ULL;
 	c->answer.head = (struct checker_head){ CHECKER_MAGIC, CHECKER_ANSWER, sizeof(c->answer), req->head.serial };
 	c->answer.tls_days = -1;

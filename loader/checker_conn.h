@@ -53,8 +53,6 @@ struct conn {
 	size_t transcript_len, transcript_sent;
 };
 
-__u64 checker_now_us(void);
-
 /* checker_conn.c */
 int conn_open(struct server *server, const struct checker_request *req);	/* 0 or -ENOMEM */
 void conn_free(struct conn *c);

@@ -11,22 +11,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "checker_conn.h"
+#include "clock.h"
 #include "log.h"
 
 #define EVENTS_A_TURN	64
 #define REQUESTS_A_TURN	64
 #define MAX_TIMEOUT_MS	3600000
-
-__u64 checker_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
 
 /* --- requests --- */
 
@@ -205,7 +197,7 @@ static int turn(struct server *server, bool *alive)
 	int n;
 
 	watch_lbd(server);
-	n = epoll_wait(server->epoll, events, EVENTS_A_TURN, time_left_ms(server, checker_now_us()));
+	n = epoll_wait(server->epoll, events, EVENTS_A_TURN, time_left_ms(server, clock_us()));
 	if (n == -1 && errno != EINTR)
 		return -errno;
 	for (int i = 0; i < n; i++)
@@ -213,7 +205,7 @@ static int turn(struct server *server, bool *alive)
 			conn_on_event(events[i].data.ptr);
 		else if (events[i].events & ~EPOLLOUT)
 			*alive = read_requests(server);
-	run_deadlines(server, checker_now_us());
+	run_deadlines(server, clock_us());
 	send_answers(server);
 	return 0;
 }

@@ -17,14 +17,6 @@
 #include "segment.h"
 #include "verdict.h"
 
-__u64 control_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 __u64 control_utc_ms(void)
 {
 	struct timespec ts;
@@ -89,7 +81,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 		return lb_error(err, LB_EXIT_FAILED, "out of memory");
 	ctl->event = event;
 	ctl->rst_fd = -1;
-	ctl->started_ns = control_now_ns();
+	ctl->started_ns = clock_ns();
 	if (set_paths(ctl, paths)) {
 		ret = lb_error(err, LB_EXIT_USAGE, "a path is longer than %d bytes", PATH_MAX);
 		goto out;
@@ -247,7 +239,7 @@ int control_backend_add(struct control *ctl, const struct backend_spec *spec, st
 
 	if (begin(ctl, &before, err))
 		return -ENOMEM;
-	id = pool_backend_add(ctl->config->pool, spec, control_now_ns(), err);
+	id = pool_backend_add(ctl->config->pool, spec, clock_ns(), err);
 	if (id > 0) {
 		if (!before->backends[id].used)
 			sync_clear_backend(ctl->sync, id);
@@ -291,7 +283,7 @@ int control_backend_set(struct control *ctl, const char *name, const char *weigh
 static int change_admin(struct control *ctl, const char *name, enum backend_admin admin, __u64 deadline_ms,
 			struct lb_error *err)
 {
-	__u64 now = control_now_ns();
+	__u64 now = clock_ns();
 	struct pool *before;
 	int ret, id;
 

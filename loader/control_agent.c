@@ -74,7 +74,7 @@ void control_agent_heard(void *arg, int id, const struct agent_report *report, _
 	struct control *ctl = arg;
 	struct backend *be = &ctl->config->pool->backends[id];
 	enum backend_state was = backend_state(be);
-	__u64 now = control_now_ns();
+	__u64 now = clock_ns();
 	bool news;
 
 	if (!be->used)

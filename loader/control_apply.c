@@ -32,7 +32,7 @@ static void look_up_hop(struct control *ctl, int id)
 	if (ret || now.resolved)
 		ctl->be[id].unanswered_ns = 0;
 	else if (!ctl->be[id].unanswered_ns)
-		ctl->be[id].unanswered_ns = control_now_ns();
+		ctl->be[id].unanswered_ns = clock_ns();
 	/* While the kernel asks for the neighbour again the old answer is the best there is. */
 	if (!ret && !now.resolved && hop->resolved && hop->ifindex == now.ifindex &&
 	    (addr_equal(&hop->gateway, &now.gateway) || addr_equal(&hop->gateway, &(struct lb_addr) {})))
@@ -59,7 +59,7 @@ static void forget_hop(struct control *ctl, int id)
 static void look_up_hops(struct control *ctl)
 {
 	const struct pool *pool = ctl->config->pool;
-	__u64 now = control_now_ns();
+	__u64 now = clock_ns();
 
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		if (pool->backends[id].used) {

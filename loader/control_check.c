@@ -34,7 +34,7 @@ static void on_done(void *arg, enum check_result result, const char *text, const
 
 	asked->running = false;
 	asked->result = result;
-	asked->took_ns = control_now_ns() - asked->begun_ns;
+	asked->took_ns = clock_ns() - asked->begun_ns;
 	snprintf(asked->text, sizeof(asked->text), "%s", without_kind(text));
 	free(asked->dialogue);
 	asked->dialogue = NULL;
@@ -94,7 +94,7 @@ int control_check_start(struct control *ctl, const char *name, struct control_sa
 	if (!asked)
 		return lb_error(err, LB_EXIT_FAILED, "out of memory");
 	asked->running = true;
-	asked->begun_ns = control_now_ns();
+	asked->begun_ns = clock_ns();
 	ret = checks_run_now(ctl->checks, id, on_done, asked);
 	if (ret) {
 		free(asked);

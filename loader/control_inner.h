@@ -7,6 +7,7 @@
 #define LB_CONTROL_INNER_H
 
 #include <limits.h>
+#include "clock.h"
 #include "agent_poll.h"
 #include "control.h"
 #include "datapath.h"
@@ -71,7 +72,6 @@ struct control {
 	__u64 started_ns, ticks;
 };
 
-__u64 control_now_ns(void);
 __u64 control_utc_ms(void);	/* for people */
 /* What changed: for the user, the log and the history. */
 void control_say_line(struct control *ctl, struct control_say *say, const char *fmt, ...)

@@ -56,7 +56,7 @@ bool control_backend_report(struct control *ctl, int id, struct backend_report *
 		.longest_p99_ms = quantile_ms(f.replies.longest, 0.99),
 		.reply_recent_us = ctl->extra[id].reply_ns / 1000,
 		.next_hop = ctl->extra[id].hop.resolved,
-		.since_s = (control_now_ns() - be->changed_ns) / 1000000000,
+		.since_s = (clock_ns() - be->changed_ns) / 1000000000,
 	};
 	if (be->admin == ADMIN_DRAIN) {
 		out->drain_longest_ms = ctl->be[id].longest_ns / 1000000;
@@ -72,7 +72,7 @@ void control_status(struct control *ctl, struct status_report *out)
 	const struct pool *pool = ctl->config->pool;
 
 	*out = (struct status_report) {
-		.uptime_s = (control_now_ns() - ctl->started_ns) / 1000000000,
+		.uptime_s = (clock_ns() - ctl->started_ns) / 1000000000,
 		.interfaces_n = ctl->config->interfaces_n,
 	};
 	for (size_t i = 0; i < ctl->config->interfaces_n; i++) {

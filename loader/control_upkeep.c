@@ -87,7 +87,7 @@ static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	(void)fd;
 	(void)revents;
 	ring_buffer__consume(ctl->events);
-	control_listen_doubted(ctl, control_now_ns());
+	control_listen_doubted(ctl, clock_ns());
 	return 0;
 }
 
@@ -319,9 +319,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 	(void)usec;
 	datapath_move(ctl->dp);
 	refresh_reply_times(ctl);
-	control_listen(ctl, control_now_ns());
+	control_listen(ctl, clock_ns());
 	if (++ctl->ticks % TICKS_A_SECOND == 0)
-		second(ctl, control_now_ns());
+		second(ctl, clock_ns());
 	return rearm(source, TICK_US);
 }
 

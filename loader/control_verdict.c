@@ -14,7 +14,7 @@ void control_set_health(struct control *ctl, int id, enum backend_health health,
 	struct backend *be = &ctl->config->pool->backends[id];
 	enum backend_state was = backend_state(be);
 	const char *is;
-	__u64 now = control_now_ns();
+	__u64 now = clock_ns();
 
 	if (health == HEALTH_UP && was == STATE_DOWN && sync_load(ctl->sync, id)->sessions_total)
 		ctl->be[id].up_since_ns = now; /* it comes back: slow start */
@@ -69,7 +69,7 @@ static bool panic_decide(struct control *ctl, int id, enum backend_health health
 	const struct service *svc = &pool->services[pool->backends[id].service];
 	struct panic_member *me;
 	bool begun = false, over = false;
-	__u64 now = control_now_ns();
+	__u64 now = clock_ns();
 
 	if (pool->backends[id].admin != ADMIN_ENABLED)
 		return false;

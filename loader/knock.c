@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "addr.h"
+#include "clock.h"
 #include "knock.h"
 #include "segment.h"
 
@@ -46,14 +47,6 @@ struct knocks {
 	sd_event_source *sources[2];
 	TAILQ_HEAD(knock_list, knock) list;
 };
-
-static __u64 now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
 
 /* --- the filter --- */
 
@@ -145,7 +138,7 @@ static void send_syns(struct knock *knock)
 static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct knock *knock = arg;
-	__u64 now = now_us(), next;
+	__u64 now = clock_us(), next;
 	__u32 first = 0;
 
 	(void)usec;
@@ -182,7 +175,7 @@ int knock_start(struct knocks *knocks, const struct knock_conf *conf, struct kno
 	knock->port = FIRST_PORT + random.port % (65536 - FIRST_PORT);
 	for (__u32 i = 0; i < conf->ports_n; i++)	/* below the top, so that adding one leaves the secret alone */
 		knock->seq[i] = (__u32)knocks->io.secret << 16 | random.seq[i] % 0xffff;
-	knock->deadline_us = now_us() + conf->patience_ms * 1000ULL;
+	knock->deadline_us = clock_us() + conf->patience_ms * 1000ULL;
 	knock->pause_us = FIRST_PAUSE_US;
 	TAILQ_INSERT_TAIL(&knocks->list, knock, link);
 	err = sd_event_add_time(knocks->event, &knock->timer, CLOCK_MONOTONIC, 0, ACCURACY_US, on_timer, knock);
