@@ -232,7 +232,7 @@ static __always_inline bool flow_may_promote(const struct lb_flow *pend, const s
 }
 
 /* From "pending" to "flows". old: the flow that a new SYN superseded, if any; its entry is taken over in
- * place. NULL: the table is full. */
+ * place. NULL: the table is full, or another CPU is at this very place. */
 static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, struct lb_flow *pend, struct lb_flow *old,
 					       const struct lb_pkt *pkt, __u64 now)
 {
@@ -240,6 +240,7 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 	__u32 zero = 0;
 	struct lb_totals *total = bpf_map_lookup_elem(&totals, &zero);
 	struct lb_load *load;
+	bool made;
 
 	fresh.state = LB_FLOW_CLOSING; /* counted only once it is in */
 	fresh.rtt_us = fresh.marks & (LB_MARK_RETRIED | LB_MARK_PICKUP) ? 0 : (now - fresh.seen_ns) / 1000;
@@ -252,16 +253,15 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 	if (old) {
 		flow_end(old, LB_FLOW_CLOSING);
 		__builtin_memcpy(old, &fresh, sizeof(fresh));
-	} else if (flow_insert(key, &fresh) == 0) {
-		if (total)
-			__sync_fetch_and_add(&total->flow_entries, 1);
-		flow = flow_find(key);
 	} else {
-		/* another CPU was first, or the table is full */
-		return flow_find(key);
+		made = total && __sync_fetch_and_add(&total->flow_entries, 1) < total->flow_limit &&
+		       flow_insert(key, &fresh);
+		if (!made && total)
+			__sync_fetch_and_sub(&total->flow_entries, 1);
+		flow = flow_find(key);
+		if (!made || !flow)
+			return flow; /* another CPU was first, or the table is full */
 	}
-	if (!flow)
-		return NULL;
 	load = flow_load(flow);
 	if (load) {
 		__sync_fetch_and_add(&load->flows, 1);
@@ -269,6 +269,11 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 		__sync_fetch_and_add(&load->sessions_total, 1);
 	}
 	__sync_lock_test_and_set((__u32 *)&flow->state, LB_FLOW_SERVER);
+	/* the sweep may just have taken out what it took for a flow that is over (sweep_remove) */
+	if (old && flow_find(key) != old) {
+		flow_end(flow, LB_FLOW_ABORTED);
+		return NULL;
+	}
 	return flow;
 }
 

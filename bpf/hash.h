@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * SipHash-1-3 (Aumasson and Bernstein, 2012) of a flow key. Keyed, so that nobody outside can aim at one
- * backend; equal keys on two nodes give equal answers. Pure: the host's tests compile it too.
+ * Two hashes of a flow key, both keyed, so that nobody outside can aim. SipHash-1-3 (Aumasson and Bernstein, 2012) for
+ * what anybody with a forged SYN reaches: the choice of a backend, where equal keys on two nodes give equal answers, and
+ * "pending". NH (Black, Halevi, Krawczyk, Krovetz and Rogaway, UMAC, CRYPTO '99), a third of the price, for a
+ * flow's place in the flow table, which costs the client a handshake to see. Pure: the host's tests compile it too.
  */
 #ifndef LB_HASH_H
 #define LB_HASH_H
 
+#define HASH_PLACE_WORDS 6 /* of 32 bits, in a flow key */
 #define HASH_ROTL(x, b) ((x) << (b) | (x) >> (64 - (b)))
 
 struct hash_state {
@@ -55,6 +58,20 @@ static __always_inline __u64 hash_words(const __u64 *words, __u32 words_n, __u64
 static __always_inline __u64 hash_flow(const struct lb_flow_key *key, __u64 seed)
 {
 	return hash_words((const __u64 *)key, sizeof(*key) / 8, seed, seed ^ 0x9e3779b97f4a7c15ULL);
+}
+
+/* Two flows get the same sum with a probability of 2^-32, whoever chose them, as long as he does not know the secret. Then
+ * mixed (the last steps of MurmurHash3, Appleby), because each half is a number by itself to the table. */
+static __always_inline __u64 hash_place(const struct lb_flow_key *key, const volatile __u32 secret[HASH_PLACE_WORDS])
+{
+	const __u32 *w = (const __u32 *)key;
+	__u64 h = 0;
+
+	for (int i = 0; i < HASH_PLACE_WORDS; i += 2)
+		h += (__u64)(__u32)(w[i] + secret[i]) * (__u32)(w[i + 1] + secret[i + 1]);
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	return h ^ h >> 33;
 }
 
 #endif

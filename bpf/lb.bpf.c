@@ -35,6 +35,7 @@
 #include "select.h"
 #include "pending.h"
 #include "doubt.h"
+#include "flow_table.h"
 #include "resize.h"
 #include "flow.h"
 #include "forward.h"
@@ -223,7 +224,7 @@ static __always_inline int fast(struct xdp_md *ctx, struct lb_pkt *pkt, enum lb_
 		if (pkt->tcp_flags & TCP_FLAG_SYN)
 			return go_slow(ctx, SLOW_TCP);
 		request_key(pkt, svc, &key);
-		flow = bpf_map_lookup_elem(&flows, &key);
+		flow = flow_find_fast(&key);
 		if (!is_fast(pkt, flow))
 			return go_slow(ctx, SLOW_TCP);
 		request_established(pkt, flow, svc->mode, in_ifindex, bpf_ktime_get_coarse_ns());
@@ -237,7 +238,7 @@ static __always_inline int fast(struct xdp_md *ctx, struct lb_pkt *pkt, enum lb_
 	if (v)
 		return finish(in_ifindex, v, 0);
 	reply_key(pkt, ref, &key);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = flow_find_fast(&key);
 	if (!is_fast(pkt, flow) || flow->backend != ref->backend)
 		return go_slow(ctx, SLOW_TCP);
 	reply_established(pkt, flow, bpf_ktime_get_coarse_ns());
@@ -260,15 +261,16 @@ int lb(struct xdp_md *ctx)
 
 /* Moves a part of the flows, and adds up how many. */
 SEC("syscall")
-int move(__u32 *moved)
+int move(struct lb_move *arg)
 {
 	void *before = flow_table(LB_FLOWS_MOVING);
-	__u32 n = *moved, end = n + RESIZE_MOVES; /* from without: counting from 0 the verifier would go all the way */
+	__u32 n = arg->moved, end = n + RESIZE_MOVES; /* from without: counting from 0 the verifier would go all the way */
 	struct resize_walk walk = { .n = n, .end = end };
 
 	if (before)
 		bpf_for_each_map_elem(before, resize_walk_one, &walk, 0);
-	*moved = walk.n;
+	arg->moved = walk.n;
+	arg->left = walk.left;
 	return 0;
 }
 
@@ -278,7 +280,7 @@ int sweep(struct lb_sweep *arg)
 	struct lb_sweep local = *arg;
 	struct sweep_walk walk = { .arg = &local, .now = bpf_ktime_get_ns() };
 
-	bpf_for_each_map_elem(&flows, sweep_flow, &walk, 0);
+	bpf_for_each_map_elem(&flows, sweep_slot, &walk, 0);
 	*arg = local;
 	return 0;
 }

@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 #define LB_MAGIC	0x6d786470	/* "mxdp" */
-#define LB_SCHEMA	1
+#define LB_SCHEMA	2
 
 #define LB_MAX_BACKENDS	4096		/* ids 1..4095; 0 is LB_NO_BACKEND */
 #define LB_MAX_VIPS	256		/* ids 1..255; one per VIP address */
@@ -152,7 +152,7 @@ struct lb_replies {
 	__u64 longest[LB_HIST_BUCKETS];	/* the longest turn of each session: end of data, with scanning */
 };
 
-/* --- maps "flows" and "pending": one TCP connection. Writer: the program. --------- */
+/* --- in maps "flows" and "pending": one TCP connection. Writer: the program. ------ */
 struct lb_flow_key {
 	struct lb_addr client;
 	__u16 client_port;
@@ -213,6 +213,29 @@ struct lb_pending_set {
 
 #define LB_SEEN_LAG_NS		1000000000ULL
 
+/* --- map "flows": the flow table (flow_table.h). Writer: the program; read by lbd through mmap. --- */
+#define LB_FLOW_WINDOW	31		/* a flow is at most so many slots from its home, less one */
+#define LB_HOME_BITS	0x7fffffffU
+#define LB_HOME_HELD	0x80000000U	/* a CPU is making a flow whose first home this is */
+
+enum lb_slot_claim {
+	LB_SLOT_FREE = 0,
+	LB_SLOT_FILLING,	/* claimed, not yet to be looked at */
+	LB_SLOT_USED,
+	LB_SLOT_LEAVING,	/* nobody finds it any more, somebody may still look at it */
+};
+
+struct lb_flow_slot {
+	__u32 homed;		/* bit d: the slot d further on has a flow whose home is here */
+	enum lb_slot_claim claim;
+	struct lb_flow_key key;
+	struct lb_flow flow;
+};
+
+/* Slots of a table for so many flows, and back. Five in eight may be used; the last ones are nobody's home. */
+#define LB_SLOTS_FOR_FLOWS(flows)	(((flows) * 8ULL + 4) / 5 + LB_FLOW_WINDOW - 1)
+#define LB_FLOWS_IN_SLOTS(slots)	(((slots) - (LB_FLOW_WINDOW - 1)) * 5ULL / 8)
+
 /* --- map "fragments": ports of a datagram's first fragment ------------------------ */
 struct lb_fragment_key {
 	struct lb_addr src;
@@ -247,16 +270,17 @@ enum lb_flow_table {
 };
 
 struct lb_totals {
-	__u64 flow_entries;	/* entries in "flows", lingering ones too */
-	__u64 flow_limit;	/* its size: written by lbd at load */
+	__u64 flow_entries;	/* flows in "flows", lingering ones too */
+	__u64 flow_limit;	/* how many there may be: written by lbd at load */
 };
 
 /* --- map "meta": one value, checked before any pin is reused. Writer: lbd --------- */
 struct lb_meta {
 	__u32 magic;
 	__u32 schema;
-	__u32 flow_key_size, flow_size, backend_size, load_size, service_size, table_size;
+	__u32 flow_key_size, slot_size, backend_size, load_size, service_size, table_size;
 	__u64 hash_seed;	/* of the Maglev hash: survives restarts, may be shared by peers */
+	__u64 place_seed;	/* of the places in "flows": drawn once, for as long as the pins live */
 };
 
 /* --- map "events": ring buffer, program -> lbd ------------------------------------ */
@@ -290,11 +314,19 @@ struct lb_sweep {
 	__u64 close_idle_ns;	/* ... and that have been in the client's turn this long */
 	__u64 close_older_ns;	/* ... and were opened this long ago */
 	__u64 close_max;	/* ... until so many are closed; 0: no limit */
+	__u64 settled;		/* no packet is under way any more that was when the last sweep ended: reuse slots */
 	/* out */
 	__u64 entries, expired, closed, at_risk;
+	__u64 leaving;		/* slots to reuse in the next sweep, when that is settled */
 	__u64 open, owing;	/* flows of close_backend still open, and of these, owing */
 	__u64 longest_ns;	/* longest debt among them */
 	__u64 more;		/* the ring buffer was full: read it and call again */
+};
+
+/* Argument and result of the "move" program (SEC("syscall")), run by lbd: the flows of another table (resize.h). */
+struct lb_move {
+	__u32 moved;		/* in: where to count from; out: moved with this call */
+	__u32 left;		/* out: flows that are still there */
 };
 
 /*
@@ -342,6 +374,7 @@ _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 _Static_assert(sizeof(struct lb_load) == 128, "two cache lines");
 _Static_assert(sizeof(struct lb_flow_key) == 24, "key layout");
 _Static_assert(sizeof(struct lb_flow) == 64, "one cache line");
+_Static_assert(sizeof(struct lb_flow_slot) == 96, "a million flows in 160 MB");
 _Static_assert(sizeof(struct lb_fragment_key) == 40, "key layout");
 _Static_assert(sizeof(struct lb_table) % 4 == 0, "no hidden tail");
 

@@ -88,22 +88,25 @@ struct {
 	__type(value, struct lb_pending_set);
 } pending SEC(".maps");
 
-/* Established connections. Never evicts. Full: new connections get a RST, old ones stay.
+/* Established connections, in slots (flow_table.h). Never evicts. Full: new connections get a RST, old ones stay.
  * lbd sets the size and sweeps what has expired. */
+#define FLOW_TABLE_FLAGS (BPF_F_MMAPABLE | BPF_F_INNER_MAP)
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, LB_DEFAULT_FLOWS);
-	__type(key, struct lb_flow_key);
-	__type(value, struct lb_flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_SLOTS_FOR_FLOWS(LB_DEFAULT_FLOWS));
+	__uint(map_flags, FLOW_TABLE_FLAGS);
+	__type(key, __u32);
+	__type(value, struct lb_flow_slot);
 } flows SEC(".maps");
 
 /* The flow table once more, and for a while the one of another size that it replaces (resize.h). Only the fast path looks
  * into "flows" itself. Writer: lbd. */
 struct lb_flows_map {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, LB_DEFAULT_FLOWS);
-	__uint(key_size, sizeof(struct lb_flow_key));
-	__uint(value_size, sizeof(struct lb_flow));
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* any: FLOW_TABLE_FLAGS says so */
+	__uint(map_flags, FLOW_TABLE_FLAGS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct lb_flow_slot));
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
@@ -160,6 +163,22 @@ __u64 port_bits[65536 / 64];
 /* Also the loaded program's own. */
 struct hint_table hints[2];
 __u32 hints_live;
+
+/* What flow_table.h asks of a table. A table knows its size itself, because its program and the slot of "flow_tables" change
+ * at different moments. */
+struct bpf_map {
+	__u32 max_entries;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 table_homes(void *table)
+{
+	return ((struct bpf_map *)table)->max_entries - (LB_FLOW_WINDOW - 1);
+}
+
+static __always_inline struct lb_flow_slot *table_slot(void *table, __u32 at)
+{
+	return bpf_map_lookup_elem(table, &at);
+}
 
 static __always_inline bool port_is_served(__u16 port)
 {

@@ -162,8 +162,8 @@ static __always_inline enum lb_verdict request_pending(struct request *rq, struc
 	}
 	if (flow_may_promote(pend, rq->pkt, rq->svc->mode)) {
 		*flow = flow_promote(&rq->key, pend, *flow, rq->pkt, rq->now);
-		if (!*flow)
-			return LB_RESET_TABLE_FULL;
+		if (!*flow) /* or another CPU is at it, and the client will repeat itself */
+			return request_table_is_full() ? LB_RESET_TABLE_FULL : LB_DROP_HALF_OPEN;
 		pending_forget(&rq->key, rq->hash);
 		return LB_NEXT;
 	}

@@ -12,7 +12,13 @@
 #ifndef LB_RESIZE_H
 #define LB_RESIZE_H
 
+#define FLOW_NOWHERE ~0ULL
 #define RESIZE_MOVES 32768 /* per call: some 20 ms */
+
+static __always_inline __u64 flow_hash(const struct lb_flow_key *key)
+{
+	return hash_place(key, knob_place_secret);
+}
 
 static __always_inline void *flow_table(enum lb_flow_table which)
 {
@@ -21,73 +27,117 @@ static __always_inline void *flow_table(enum lb_flow_table which)
 	return bpf_map_lookup_elem(&flow_tables, &slot);
 }
 
+/* table_search() in one of the tables, for the verifier to prove by itself: a number, because such functions return no
+ * pointers. */
+__noinline __u32 flow_search(__u32 which, const struct lb_flow_key *key, __u64 hash)
+{
+	void *table = flow_table(which);
+
+	return table && key ? table_search(table, key, hash) : TABLE_NONE;
+}
+
+__noinline __u32 flow_search_fast(const struct lb_flow_key *key, __u64 hash)
+{
+	return key ? table_search(&flows, key, hash) : TABLE_NONE;
+}
+
 /* From the table before into the new one. When that is full the flow stays, and serves, where it is. */
 __noinline int resize_move(const struct lb_flow_key *key)
 {
-	void *before = flow_table(LB_FLOWS_MOVING);
-	struct lb_flow *old, copy;
-	__u32 state;
-	int ret;
+	void *before = flow_table(LB_FLOWS_MOVING), *now = flow_table(LB_FLOWS_NOW);
+	struct lb_flow_slot *old, *moved;
+	__u32 state, at;
+	__u64 hash;
 
-	if (!key || !before)
+	if (!key || !before || !now)
 		return 0;
-	old = bpf_map_lookup_elem(before, key);
+	hash = flow_hash(key);
+	at = flow_search(LB_FLOWS_MOVING, key, hash);
+	old = table_slot(before, at);
 	if (!old)
 		return 0;
-	state = __sync_lock_test_and_set((__u32 *)&old->state, LB_FLOW_STATE_MAX);
+	state = __sync_lock_test_and_set((__u32 *)&old->flow.state, LB_FLOW_STATE_MAX);
 	if (state == LB_FLOW_STATE_MAX) /* another CPU is at it */
 		return 0;
-	copy = *old;
-	copy.state = state;
-	ret = bpf_map_update_elem(&flows, key, &copy, BPF_NOEXIST);
-	if (ret)
-		__sync_lock_test_and_set((__u32 *)&old->state, state);
+	/* the stack has no room for a copy, so for a moment the new one has that state too */
+	moved = table_slot(now, table_insert(now, key, hash, &old->flow));
+	if (moved)
+		table_remove(before, at, hash);
+	__sync_lock_test_and_set((__u32 *)&(moved ? moved : old)->flow.state, state);
+	return moved ? 0 : -1;
+}
+
+/* In which table a flow is, and where there. */
+static __always_inline __u64 flow_place_in(enum lb_flow_table which, const struct lb_flow_key *key, __u64 hash)
+{
+	__u32 at = flow_search(which, key, hash);
+
+	return at == TABLE_NONE ? FLOW_NOWHERE : (__u64)which << 32 | at;
+}
+
+__noinline __u64 flow_place(const struct lb_flow_key *key, __u64 hash)
+{
+	enum lb_flow_table before = flow_table(LB_FLOWS_SHARED) ? LB_FLOWS_SHARED : LB_FLOWS_MOVING;
+	__u64 place = flow_place_in(LB_FLOWS_NOW, key, hash);
+
+	if (place != FLOW_NOWHERE || !flow_table(before))
+		return place;
+	if (before == LB_FLOWS_MOVING)
+		resize_move(key);
 	else
-		bpf_map_delete_elem(before, key);
-	return ret;
+		place = flow_place_in(before, key, hash);
+	if (place == FLOW_NOWHERE)
+		place = flow_place_in(LB_FLOWS_NOW, key, hash); /* it has moved, now or between the two looks */
+	if (place == FLOW_NOWHERE)
+		place = flow_place_in(LB_FLOWS_MOVING, key, hash); /* there was no room */
+	return place;
 }
 
 static __noinline struct lb_flow *flow_find(const struct lb_flow_key *key)
 {
-	void *now = flow_table(LB_FLOWS_NOW), *before;
-	struct lb_flow *flow = now ? bpf_map_lookup_elem(now, key) : NULL;
+	__u64 place = flow_place(key, flow_hash(key));
+	void *table = place == FLOW_NOWHERE ? NULL : flow_table(place >> 32);
+	struct lb_flow_slot *slot = table ? table_slot(table, place) : NULL;
+
+	/* the tables may have changed hands since */
+	return slot && table_has(slot, key) ? &slot->flow : NULL;
+}
+
+/* The fast path's: only in "flows". What is not there goes the slow path. */
+static __always_inline struct lb_flow *flow_find_fast(const struct lb_flow_key *key)
+{
+	__u64 hash = flow_hash(key);
+	struct lb_flow *flow = table_look(&flows, key, hash);
+	struct lb_flow_slot *slot;
 
 	if (flow)
 		return flow;
-	before = flow_table(LB_FLOWS_SHARED);
-	if (!before && flow_table(LB_FLOWS_MOVING)) {
-		resize_move(key);
-		flow = now ? bpf_map_lookup_elem(now, key) : NULL;
-		if (flow)
-			return flow;
-		before = flow_table(LB_FLOWS_MOVING); /* there was no room */
-	}
-	flow = before ? bpf_map_lookup_elem(before, key) : NULL;
-	if (flow || !before || !now)
-		return flow;
-	return bpf_map_lookup_elem(now, key); /* it moved between the two looks */
+	slot = table_slot(&flows, flow_search_fast(key, hash));
+	return slot ? &slot->flow : NULL;
 }
 
-/* Makes a flow. 0 or -errno, as bpf_map_update_elem() with BPF_NOEXIST. */
-static __always_inline long flow_insert(const struct lb_flow_key *key, const struct lb_flow *flow)
+/* Makes a flow. False: as TABLE_NONE of table_insert(). */
+__noinline bool flow_insert(const struct lb_flow_key *key, const struct lb_flow *flow)
 {
-	void *before = flow_table(LB_FLOWS_SHARED);
+	void *before = flow_table(LB_FLOWS_SHARED), *table = before ? before : flow_table(LB_FLOWS_NOW);
 
-	return bpf_map_update_elem(before ? before : &flows, key, flow, BPF_NOEXIST);
+	return table && key && flow && table_insert(table, key, flow_hash(key), flow) != TABLE_NONE;
 }
-
-struct bpf_map;
 
 struct resize_walk {
-	__u32 n, end;
+	__u32 n, end, left;
 };
 
-static long resize_walk_one(struct bpf_map *map, const struct lb_flow_key *key, struct lb_flow *flow,
-			    struct resize_walk *walk)
+static long resize_walk_one(struct bpf_map *map, const __u32 *at, struct lb_flow_slot *slot, struct resize_walk *walk)
 {
-	struct lb_flow_key own = *key; /* the map's memory goes with the entry */
-
-	return resize_move(&own) || ++walk->n == walk->end;
+	if (slot->claim != LB_SLOT_USED)
+		return 0;
+	if (walk->n == walk->end || resize_move(&slot->key)) {
+		walk->left++;
+		return 1;
+	}
+	walk->n++;
+	return 0;
 }
 
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The sweep: one walk over "flows" inside the kernel, run by lbd. Takes out what has expired and ends what
- * lbd wants ended. Here and not in lbd, because only here a flow's state and the counts that follow it
- * change together. Ended flows go to lbd through "events": it tells both sides.
+ * The sweep: one walk over "flows" inside the kernel, run by lbd. Takes out what has expired, frees the slots of what it took
+ * out the last time, and ends what lbd wants ended. Here and not in lbd, because only here a flow's state and the counts
+ * that follow it change together. Ended flows go to lbd through "events": it tells both sides.
  */
 #ifndef LB_SWEEP_H
 #define LB_SWEEP_H
-
-struct bpf_map;
 
 struct sweep_walk {
 	struct lb_sweep *arg;
@@ -83,32 +81,49 @@ static __always_inline bool sweep_is_full(const struct lb_sweep *arg)
 	return arg->close_max && arg->closed >= arg->close_max;
 }
 
-static long sweep_flow(struct bpf_map *map, const struct lb_flow_key *key, struct lb_flow *flow,
-		       struct sweep_walk *walk)
+/* Whatever is known of the flow stays in its slot until no packet looks at it any more. */
+static __always_inline void sweep_remove(struct sweep_walk *walk, __u32 at, struct lb_flow_slot *slot)
 {
-	bool open = flow->state == LB_FLOW_SERVER || flow->state == LB_FLOW_CLIENT;
-	__u64 quiet_ns = walk->now - flow->seen_ns;
 	__u32 zero = 0;
 	struct lb_totals *total = bpf_map_lookup_elem(&totals, &zero);
 
+	if (!table_remove(&flows, at, flow_hash(&slot->key)))
+		return;
+	walk->arg->expired++;
+	walk->arg->leaving++;
+	if (total)
+		__sync_fetch_and_sub(&total->flow_entries, 1);
+	/* its ports were used again in this very moment (flow_promote): that counts no longer */
+	flow_end(&slot->flow, LB_FLOW_ABORTED);
+}
+
+static long sweep_slot(struct bpf_map *map, const __u32 *at, struct lb_flow_slot *slot, struct sweep_walk *walk)
+{
+	struct lb_flow *flow = &slot->flow;
+	bool open = flow->state == LB_FLOW_SERVER || flow->state == LB_FLOW_CLIENT;
+	__u64 quiet_ns = walk->now - flow->seen_ns;
+
+	if (slot->claim == LB_SLOT_LEAVING) {
+		if (walk->arg->settled)
+			slot->claim = LB_SLOT_FREE;
+		else
+			walk->arg->leaving++;
+	}
+	if (slot->claim != LB_SLOT_USED || flow->state == LB_FLOW_STATE_MAX) /* or on its way here (resize.h) */
+		return 0;
 	walk->arg->entries++;
 	if ((__s64)quiet_ns < 0) /* a packet came while we walked */
 		quiet_ns = 0;
 	if (quiet_ns > sweep_limit(walk->arg, flow)) {
-		if (open) {
-			sweep_end(walk, key, flow); /* never silently: RST now, out with a later sweep */
-			return 0;
-		}
-		if (bpf_map_delete_elem(map, key) == 0) {
-			walk->arg->expired++;
-			if (total)
-				__sync_fetch_and_sub(&total->flow_entries, 1);
-		}
+		if (open)
+			sweep_end(walk, &slot->key, flow); /* never silently: RST now, out with a later sweep */
+		else
+			sweep_remove(walk, *at, slot);
 		return 0;
 	}
 	if (open && walk->arg->close_backend != LB_NO_BACKEND && sweep_should_close(walk, flow) &&
 	    !sweep_is_full(walk->arg))
-		sweep_end(walk, key, flow);
+		sweep_end(walk, &slot->key, flow);
 	return 0;
 }
 

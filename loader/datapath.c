@@ -20,6 +20,7 @@
 
 #include "datapath_inner.h"
 #include "log.h"
+#include "siphash.h"
 
 #define BPFFS_MAGIC 0xcafe4a11
 
@@ -70,18 +71,19 @@ static int prepare_folder(const char *path, struct lb_error *err)
 	return 0;
 }
 
-static void meta_fill(struct lb_meta *meta, __u64 seed)
+static void meta_fill(struct lb_meta *meta, __u64 hash_seed, __u64 place_seed)
 {
 	*meta = (struct lb_meta) {
 		.magic = LB_MAGIC,
 		.schema = LB_SCHEMA,
 		.flow_key_size = sizeof(struct lb_flow_key),
-		.flow_size = sizeof(struct lb_flow),
+		.slot_size = sizeof(struct lb_flow_slot),
 		.backend_size = sizeof(struct lb_backend),
 		.load_size = sizeof(struct lb_load),
 		.service_size = sizeof(struct lb_service),
 		.table_size = sizeof(struct lb_table),
-		.hash_seed = seed,
+		.hash_seed = hash_seed,
+		.place_seed = place_seed,
 	};
 }
 
@@ -106,7 +108,7 @@ static int meta_check(const struct datapath *dp, struct lb_meta *found, struct l
 		ret = lb_error(err, LB_EXIT_FAILED, "%s: not a map of this program: \"lbd --discard-state\" starts afresh", path);
 		goto out;
 	}
-	meta_fill(&want, found->hash_seed);
+	meta_fill(&want, found->hash_seed, found->place_seed);
 	if (memcmp(&want, found, sizeof(want)))
 		ret = lb_error(err, LB_EXIT_FAILED,
 			       "%s: the pinned maps have schema %u, this program has %u: run the matching version, or "
@@ -155,7 +157,7 @@ static int set_flow_table(struct datapath *dp, __u32 size)
 {
 	int ret = flow_table_prepare(&dp->flow_table, dp->bpffs, flow_entries(dp), &size);
 
-	return ret ? ret : bpf_map__set_max_entries(dp->skel->maps.flows, size);
+	return ret ? ret : bpf_map__set_max_entries(dp->skel->maps.flows, LB_SLOTS_FOR_FLOWS(size));
 }
 
 static int set_pins(struct datapath *dp, const struct datapath_options *opt)
@@ -195,12 +197,13 @@ static int mmap_array(struct bpf_map *map, bool writable, void **out)
 static int map_memory(struct datapath *dp)
 {
 	struct datapath_maps *m = &dp->maps;
-	void *backends, *loads, *totals;
+	void *backends, *loads, *totals, *slots;
 	int err;
 
 	err = mmap_array(dp->skel->maps.backends, true, &backends);
 	err = err ? err : mmap_array(dp->skel->maps.loads, false, &loads);
 	err = err ? err : mmap_array(dp->skel->maps.totals, true, &totals);
+	err = err ? err : mmap_array(dp->skel->maps.flows, false, &slots);
 	if (err)
 		return err; /* the process ends: nothing to unmap */
 	*m = (struct datapath_maps) {
@@ -210,7 +213,8 @@ static int map_memory(struct datapath *dp)
 		.traffic = bpf_map__fd(dp->skel->maps.traffic),
 		.replies = bpf_map__fd(dp->skel->maps.replies),
 		.tables = bpf_map__fd(dp->skel->maps.tables),
-		.flows = bpf_map__fd(dp->skel->maps.flows),
+		.slots = slots,
+		.slots_n = bpf_map__max_entries(dp->skel->maps.flows),
 		.verdicts = bpf_map__fd(dp->skel->maps.verdicts),
 		.events = bpf_map__fd(dp->skel->maps.events),
 		.backends = backends,
@@ -220,7 +224,7 @@ static int map_memory(struct datapath *dp)
 		.hints = dp->skel->bss->hints,
 		.hints_live = &dp->skel->bss->hints_live,
 	};
-	m->totals->flow_limit = bpf_map__max_entries(dp->skel->maps.flows);
+	m->totals->flow_limit = LB_FLOWS_IN_SLOTS(m->slots_n);
 	return 0;
 }
 
@@ -241,16 +245,25 @@ static int pin_slow_paths(struct datapath *dp)
 	return bpf_map__pin(dp->skel->maps.slow_paths, path);
 }
 
-static int load(struct datapath *dp, const struct datapath_options *opt, __u64 seed, struct lb_error *err)
+static void set_place_secret(struct datapath *dp, __u64 seed)
 {
-	struct lb_meta meta;
+	const uint64_t key[2] = { seed, 0 };
+	__u32 *secret = dp->skel->rodata->knob_place_secret;
+
+	for (size_t i = 0; i < sizeof(dp->skel->rodata->knob_place_secret) / sizeof(*secret); i++)
+		secret[i] = siphash(key, &i, sizeof(i));
+}
+
+static int load(struct datapath *dp, const struct datapath_options *opt, const struct lb_meta *meta, struct lb_error *err)
+{
 	__u32 zero = 0;
 	int ret;
 
 	dp->skel = lb_bpf__open();
 	if (!dp->skel)
 		return lb_error(err, LB_EXIT_FAILED, "cannot open the XDP program: %s", strerror(errno));
-	dp->skel->rodata->knob_hash_seed = seed;
+	dp->skel->rodata->knob_hash_seed = meta->hash_seed;
+	set_place_secret(dp, meta->place_seed);
 	dp->skel->rodata->knob_half_open_ns = opt->half_open_ns;
 	ret = set_pins(dp, opt);
 	if (ret)
@@ -265,22 +278,28 @@ static int load(struct datapath *dp, const struct datapath_options *opt, __u64 s
 				"cannot load the XDP program%s: %s%s%s",
 				ret == -EACCES || ret == -E2BIG ? ": this kernel's verifier refuses it" : "", strerror(-ret),
 				last_words[0] ? ": " : "", last_words);
-	meta_fill(&meta, seed);
-	ret = bpf_map_update_elem(bpf_map__fd(dp->skel->maps.meta), &zero, &meta, BPF_ANY);
+	ret = bpf_map_update_elem(bpf_map__fd(dp->skel->maps.meta), &zero, meta, BPF_ANY);
 	ret = ret ? ret : map_memory(dp);
 	ret = ret ? ret : pin_slow_paths(dp);
-	ret = ret ? ret : flow_table_begin(&dp->flow_table, dp->maps.flows, bpf_map__fd(dp->skel->maps.flow_tables));
+	ret = ret ? ret : flow_table_begin(&dp->flow_table, bpf_map__fd(dp->skel->maps.flows),
+					 bpf_map__fd(dp->skel->maps.flow_tables));
 	if (ret)
 		return lb_error(err, LB_EXIT_FAILED, "cannot set up the maps: %s", strerror(-ret));
 	dp->sweep_fd = bpf_program__fd(dp->skel->progs.sweep);
+	dp->leaving = true; /* what an earlier lbd may have left */
 	return 0;
+}
+
+/* A seed that is not 0 yet. 0 or -errno. */
+static int draw(__u64 *seed)
+{
+	return *seed || getrandom(seed, sizeof(*seed), 0) == sizeof(*seed) ? 0 : -errno;
 }
 
 int datapath_open(const struct datapath_options *opt, struct datapath **out, struct lb_error *err)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
-	struct lb_meta found = {};
-	__u64 seed = opt->hash_seed;
+	struct lb_meta found = {}, meta;
 	int ret;
 
 	if (!dp)
@@ -297,16 +316,17 @@ int datapath_open(const struct datapath_options *opt, struct datapath **out, str
 	if (opt->discard_state) {
 		log_warn("pinned maps in %s are thrown away: every flow ends", dp->bpffs);
 		discard_pins(dp);
-	} else if (ret > 0) {
-		dp->adopted = true;
-		if (!seed)
-			seed = found.hash_seed;
+		found = (struct lb_meta) {};
 	}
-	if (!seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
-		ret = lb_error(err, LB_EXIT_FAILED, "cannot draw a hash seed: %s", strerror(errno));
+	dp->adopted = ret > 0 && !opt->discard_state;
+	meta_fill(&meta, opt->hash_seed ? opt->hash_seed : found.hash_seed, found.place_seed);
+	ret = draw(&meta.hash_seed);
+	ret = ret ? ret : draw(&meta.place_seed);
+	if (ret) {
+		lb_error(err, LB_EXIT_FAILED, "cannot draw a hash seed: %s", strerror(-ret));
 		goto out;
 	}
-	ret = load(dp, opt, seed, err);
+	ret = load(dp, opt, &meta, err);
 	if (ret)
 		goto out;
 	*out = dp;
@@ -338,10 +358,14 @@ const struct datapath_maps *datapath_maps(const struct datapath *dp)
 int datapath_sweep(struct datapath *dp, struct lb_sweep *arg)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int ret;
 
+	arg->settled = dp->leaving && flow_table_grace(&dp->flow_table) == 0;
 	opts.ctx_in = arg; /* the kernel writes the result back into it; it takes no ctx_out for this type */
 	opts.ctx_size_in = sizeof(*arg);
-	return bpf_prog_test_run_opts(dp->sweep_fd, &opts);
+	ret = bpf_prog_test_run_opts(dp->sweep_fd, &opts);
+	dp->leaving = ret || arg->leaving;
+	return ret;
 }
 
 bool datapath_move(struct datapath *dp)

@@ -18,7 +18,7 @@ struct hint_table;
 
 struct datapath_options {
 	const char *bpffs;	/* folder for the pins, made when missing */
-	__u32 flows;		/* size of the flow table: the flows in it move when it differs */
+	__u32 flows;		/* that the flow table may hold: those in it move when it differs */
 	__u64 hash_seed;	/* 0: the pinned one, or a random one */
 	__u64 half_open_ns;
 	bool discard_state;	/* throw pins of another version away */
@@ -48,10 +48,12 @@ void datapath_link(const struct datapath *dp, const char *ifname, struct datapat
 
 /* Descriptors of the maps, valid while dp is. */
 struct datapath_maps {
-	int services, backend_addrs, loads_fd, traffic, replies, tables, flows, verdicts, events;
+	int services, backend_addrs, loads_fd, traffic, replies, tables, verdicts, events;
 	struct lb_backend *backends;		/* mmapped, LB_MAX_BACKENDS; written word by word */
 	const struct lb_load *loads;		/* mmapped */
 	struct lb_totals *totals;		/* mmapped */
+	const struct lb_flow_slot *slots;	/* mmapped: "flows" */
+	__u32 slots_n;
 	/* of the loaded program */
 	__u64 *port_bits;
 	struct hint_table *hints;		/* two */

@@ -20,6 +20,7 @@ struct datapath {
 	bool adopted;
 	struct flow_table flow_table;
 	int sweep_fd;
+	bool leaving;	/* the last sweep has left slots to free */
 	char slow_pin[32];
 };
 

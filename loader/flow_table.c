@@ -18,6 +18,7 @@ static bool fits(__u64 entries, __u32 size)
 	return entries + entries / 4 < size;
 }
 
+/* How many flows a table may hold. */
 static int size_of(int fd, __u32 *size)
 {
 	struct bpf_map_info info = {};
@@ -25,7 +26,7 @@ static int size_of(int fd, __u32 *size)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
-	*size = info.max_entries;
+	*size = LB_FLOWS_IN_SLOTS(info.max_entries);
 	return 0;
 }
 
@@ -116,6 +117,7 @@ int flow_table_begin(struct flow_table *t, int flows, int tables)
 {
 	int ret;
 
+	t->flows = flows;
 	t->tables = tables;
 	if (t->before < 0) {
 		clear_slot(t, LB_FLOWS_SHARED); /* of a change that came to nothing: it is the same table */
@@ -124,6 +126,13 @@ int flow_table_begin(struct flow_table *t, int flows, int tables)
 	t->moving = has_slot(t, LB_FLOWS_MOVING);
 	ret = t->moving ? 0 : set_slot(t, LB_FLOWS_SHARED, t->before);
 	return ret ? ret : set_slot(t, LB_FLOWS_NOW, flows);
+}
+
+int flow_table_grace(const struct flow_table *t)
+{
+	/* Whoever exchanges a map in a map is kept waiting for the programs that may hold the one before
+	 * (maybe_wait_bpf_programs() in kernel/bpf/syscall.c), also when it is the same. */
+	return set_slot(t, LB_FLOWS_NOW, t->flows);
 }
 
 void flow_table_settle(struct flow_table *t)
@@ -151,19 +160,20 @@ static void end(struct flow_table *t)
 bool flow_table_move(struct flow_table *t, int move)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	struct lb_flow_key key;
-	__u32 moved = 0;
+	struct lb_move arg = {};
+	int ret;
 
 	if (t->before < 0)
 		return false;
 	if (!t->moving)
 		return true;
-	opts.ctx_in = &moved;
-	opts.ctx_size_in = sizeof(moved);
-	if (bpf_prog_test_run_opts(move, &opts))
-		log_err("flow table: move: %s", strerror(errno));
-	t->moved += moved;
-	if (bpf_map_get_next_key(t->before, NULL, &key) && errno == ENOENT)
+	opts.ctx_in = &arg;
+	opts.ctx_size_in = sizeof(arg);
+	ret = bpf_prog_test_run_opts(move, &opts);
+	if (ret)
+		log_err("flow table: move: %s", strerror(-ret));
+	t->moved += arg.moved;
+	if (!ret && !arg.left)
 		end(t);
 	return t->before >= 0;
 }

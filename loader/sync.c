@@ -145,32 +145,12 @@ void sync_clear_backend(struct sync *sync, int id)
 	bpf_map_update_elem(sync->maps->replies, &key, sync->percpu, BPF_ANY);
 }
 
-#define FLOW_BATCH 512
-
-int sync_flows(const struct sync *sync, bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow),
-	       void *arg)
+void sync_flows(const struct sync *sync, bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow),
+		void *arg)
 {
-	struct lb_flow_key *keys = calloc(FLOW_BATCH, sizeof(*keys));
-	struct lb_flow *flows = calloc(FLOW_BATCH, sizeof(*flows));
-	__u32 in = 0, out = 0, n;
-	bool first = true, more = true;
-	int ret = keys && flows ? 0 : -ENOMEM;
+	const struct lb_flow_slot *slot = sync->maps->slots;
 
-	while (!ret && more) {
-		n = FLOW_BATCH;
-		ret = bpf_map_lookup_batch(sync->maps->flows, first ? NULL : &in, &out, keys, flows, &n, NULL);
-		if (ret == -ENOENT) {
-			more = false; /* the last batch */
-			ret = 0;
-		}
-		for (__u32 i = 0; !ret && i < n; i++)
-			if (!visit(arg, &keys[i], &flows[i]))
-				goto out;
-		in = out;
-		first = false;
-	}
-out:
-	free(keys);
-	free(flows);
-	return ret;
+	for (__u32 i = 0; i < sync->maps->slots_n; i++, slot++)
+		if (__atomic_load_n(&slot->claim, __ATOMIC_ACQUIRE) == LB_SLOT_USED && !visit(arg, &slot->key, &slot->flow))
+			return;
 }

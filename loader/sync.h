@@ -49,8 +49,8 @@ void sync_flow_counts(const struct sync *sync, __u64 *entries, __u64 *limit);
 /* A new backend on a used id starts from zero. Its flows are gone by then. */
 void sync_clear_backend(struct sync *sync, int id);
 
-/* Walks "flows" in batches. visit returns false to stop. 0 or -errno. */
-int sync_flows(const struct sync *sync, bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow),
-	       void *arg);
+/* Walks "flows" while packets change them. visit returns false to stop; what it is given is valid until it returns. */
+void sync_flows(const struct sync *sync, bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow),
+		void *arg);
 
 #endif

@@ -140,7 +140,7 @@ static void site_load(struct site *site)
 	if (!site->lb || !ref)
 		die("cannot open the programs: %m");
 	site->lb->rodata->knob_turns = site->turns;
-	bpf_map__set_max_entries(site->lb->maps.flows, site->table);
+	bpf_map__set_max_entries(site->lb->maps.flows, LB_SLOTS_FOR_FLOWS(site->table));
 	bpf_map__set_max_entries(ref->maps.ref_flows, site->table);
 	if (lb_bpf__load(site->lb) || reference_bpf__load(ref))
 		die("cannot load the programs: %m; needs root");

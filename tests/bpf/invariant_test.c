@@ -187,18 +187,13 @@ static void shake_backends(void)
 }
 
 /* Lets time pass for some flows. */
-static void pass_time(int fd)
+static void pass_time(void)
 {
-	struct lb_flow_key key, *at = NULL;
-	struct lb_flow flow;
-
-	while (bpf_map_get_next_key(fd, at, &key) == 0) {
-		at = &key;
-		if (!dice_hit(4) || bpf_map_lookup_elem(fd, &key, &flow))
+	EACH_FLOW(slot, &world.flows) {
+		if (!dice_hit(4))
 			continue;
-		flow.seen_ns -= dice_below(200) * SECOND;
-		flow.turn_ns -= dice_below(200) * SECOND;
-		assert_int_equal(bpf_map_update_elem(fd, &key, &flow, BPF_EXIST), 0);
+		slot->flow.seen_ns -= dice_below(200) * SECOND;
+		slot->flow.turn_ns -= dice_below(200) * SECOND;
 	}
 }
 
@@ -207,11 +202,11 @@ static void some_sweep(void)
 	struct lb_sweep arg = {
 		.idle_ns = 900 * SECOND, .fin_ns = 120 * SECOND, .rst_ns = 10 * SECOND,
 		.close_backend = dice_hit(2) ? dice_below(9) : 0, .close_force = dice_hit(3),
-		.close_idle_ns = dice_below(100) * SECOND, .close_older_ns = 0,
+		.close_idle_ns = dice_below(100) * SECOND, .close_older_ns = 0, .settled = dice_hit(2),
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &arg, .ctx_size_in = sizeof(arg));
 
-	pass_time(world.flows);
+	pass_time();
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(world.skel->progs.sweep), &opts), 0);
 	world_drain(drop_event, NULL);
 }
@@ -219,17 +214,16 @@ static void some_sweep(void)
 static void check_counts(int at)
 {
 	__u64 flows[16] = {}, inflight[16] = {}, entries = 0;
-	struct lb_flow_key key, *next = NULL;
-	struct lb_flow flow;
 
-	while (bpf_map_get_next_key(world.flows, next, &key) == 0) {
-		next = &key;
-		assert_int_equal(bpf_map_lookup_elem(world.flows, &key, &flow), 0);
-		assert_in_range(flow.backend, 1, 8);
-		assert_in_range(flow.state, LB_FLOW_SERVER, LB_FLOW_RESET);
+	EACH_FLOW(slot, &world.flows) {
+		const struct lb_flow *flow = &slot->flow;
+
+		assert_in_range(flow->backend, 1, 8);
+		assert_in_range(flow->state, LB_FLOW_SERVER, LB_FLOW_RESET);
+		assert_ptr_equal(slots_find(&world.flows, &slot->key), flow);
 		entries++;
-		flows[flow.backend] += is_open(flow.state);
-		inflight[flow.backend] += flow.state == LB_FLOW_SERVER;
+		flows[flow->backend] += is_open(flow->state);
+		inflight[flow->backend] += flow->state == LB_FLOW_SERVER;
 	}
 	if (world.totals->flow_entries != entries)
 		fail_msg("after %d packets: %llu entries, counted %llu", at, entries, world.totals->flow_entries);

@@ -8,7 +8,8 @@
 #define TABLE 64
 #define MANY  48
 
-static int before;
+static struct slots before;
+static int before_fd;
 
 static void set_slot(enum lb_flow_table slot, int fd)
 {
@@ -21,42 +22,31 @@ static void set_slot(enum lb_flow_table slot, int fd)
 		bpf_map_delete_elem(tables, &key);
 }
 
-static int count(int map)
-{
-	struct lb_flow_key key, *at = NULL;
-	int n = 0;
-
-	for (; bpf_map_get_next_key(map, at, &key) == 0; at = &key)
-		n++;
-	return n;
-}
-
-static bool is_in(int map, int family, int mode, struct lb_flow *flow)
+static bool is_in(struct slots *table, int family, int mode, struct lb_flow *flow)
 {
 	struct lb_flow_key key = usual_key(family, mode);
 
-	return bpf_map_lookup_elem(map, &key, flow) == 0;
+	return slots_get(table, &key, flow);
 }
 
 /* All flows that there are become flows of the table before. */
 static void replace_table(void)
 {
-	struct lb_flow_key key;
-	struct lb_flow flow;
-
-	while (bpf_map_get_next_key(world.flows, NULL, &key) == 0) {
-		assert_int_equal(bpf_map_lookup_elem(world.flows, &key, &flow), 0);
-		assert_int_equal(bpf_map_update_elem(before, &key, &flow, BPF_NOEXIST), 0);
-		assert_int_equal(bpf_map_delete_elem(world.flows, &key), 0);
-	}
+	EACH_FLOW(slot, &world.flows)
+		assert_true(slots_put(&before, &slot->key, &slot->flow));
+	slots_clear(&world.flows);
 }
 
 static int setup(void **state)
 {
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+
 	world_setup(state);
-	before = bpf_map_create(BPF_MAP_TYPE_HASH, "before", sizeof(struct lb_flow_key), sizeof(struct lb_flow), 2 * TABLE,
-				NULL);
-	return before < 0;
+	before = world.flows;
+	before.n = LB_SLOTS_FOR_FLOWS(2 * TABLE);
+	before_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "before", sizeof(__u32), sizeof(struct lb_flow_slot), before.n, &opts);
+	before.slots = mmap(NULL, before.n * sizeof(struct lb_flow_slot), PROT_READ | PROT_WRITE, MAP_SHARED, before_fd, 0);
+	return before.slots == MAP_FAILED;
 }
 
 static int teardown(void **state)
@@ -64,7 +54,8 @@ static int teardown(void **state)
 	(void)state;
 	set_slot(LB_FLOWS_SHARED, -1);
 	set_slot(LB_FLOWS_MOVING, -1);
-	close(before);
+	munmap(before.slots, before.n * sizeof(struct lb_flow_slot));
+	close(before_fd);
 	return 0;
 }
 
@@ -93,17 +84,17 @@ static void while_it_is_shared_flows_live_in_the_table_before(void **state)
 			handshake(family, mode);
 	}
 	replace_table();
-	set_slot(LB_FLOWS_SHARED, before);
+	set_slot(LB_FLOWS_SHARED, before_fd);
 	EACH_KIND(family, mode) {
 		if (family == V6)
 			handshake(family, mode);
 		talk(family, mode);
-		assert_true(is_in(before, family, mode, &flow));
+		assert_true(is_in(&before, family, mode, &flow));
 		assert_int_equal(flow.state, LB_FLOW_SERVER);
 		assert_int_equal(flow.replies, 1);
 		expect_load(family, mode, 1, 1, 1);
 	}
-	assert_int_equal(count(world.flows), 0);
+	assert_int_equal(slots_count(&world.flows), 0);
 	assert_int_equal(world.totals->flow_entries, 4);
 }
 
@@ -115,37 +106,34 @@ static void a_packet_brings_its_flow_along(void **state)
 	(void)state;
 	handshakes();
 	replace_table();
-	set_slot(LB_FLOWS_MOVING, before);
+	set_slot(LB_FLOWS_MOVING, before_fd);
 	EACH_KIND(family, mode) {
 		if (mode == LB_MODE_NAT)
 			server_says("220", family, ACK, 5001, 1001, 40, LB_TX_REPLY);
 		talk(family, mode);
-		assert_false(is_in(before, family, mode, &flow));
-		assert_true(is_in(world.flows, family, mode, &flow));
+		assert_false(is_in(&before, family, mode, &flow));
+		assert_true(is_in(&world.flows, family, mode, &flow));
 		assert_int_equal(flow.state, LB_FLOW_SERVER);
 		assert_int_equal(flow.replies, 1);
 		expect_load(family, mode, 1, 1, 1);
-		assert_int_equal(count(before), --left);
+		assert_int_equal(slots_count(&before), --left);
 	}
 	assert_int_equal(world.totals->flow_entries, 4);
 }
 
 static void without_room_a_flow_serves_where_it_is(void **state)
 {
-	struct lb_flow flow, filler = { .state = LB_FLOW_CLOSING };
+	struct lb_flow flow;
 
 	(void)state;
 	handshakes();
 	replace_table();
-	for (__u32 i = 0; i < TABLE; i++) {
-		struct lb_flow_key key = { .client_port = i, .vip_id = 99 };
-
-		assert_int_equal(bpf_map_update_elem(world.flows, &key, &filler, BPF_NOEXIST), 0);
-	}
-	set_slot(LB_FLOWS_MOVING, before);
+	for (__u32 i = 0; i < world.flows.n; i++)
+		world.flows.slots[i].claim = LB_SLOT_LEAVING;
+	set_slot(LB_FLOWS_MOVING, before_fd);
 	EACH_KIND(family, mode) {
 		talk(family, mode);
-		assert_true(is_in(before, family, mode, &flow));
+		assert_true(is_in(&before, family, mode, &flow));
 		assert_int_equal(flow.state, LB_FLOW_SERVER);
 		assert_int_equal(flow.replies, 1);
 		client_says("RST", family, mode, RST, 1021, 0, 0, LB_TX_REQUEST);
@@ -160,24 +148,24 @@ static void a_port_that_is_used_again_meanwhile_has_one_flow(void **state)
 	(void)state;
 	handshakes();
 	replace_table();
-	set_slot(LB_FLOWS_MOVING, before);
+	set_slot(LB_FLOWS_MOVING, before_fd);
 	EACH_KIND(family, mode) {
 		client_says("RST", family, mode, RST, 1001, 0, 0, LB_TX_REQUEST);
 		handshake_at(family, mode, 900000, 700000);
-		assert_false(is_in(before, family, mode, &flow));
-		assert_true(is_in(world.flows, family, mode, &flow));
+		assert_false(is_in(&before, family, mode, &flow));
+		assert_true(is_in(&world.flows, family, mode, &flow));
 		expect_load(family, mode, 1, 1, 2);
 	}
 	assert_int_equal(world.totals->flow_entries, 4);
 }
 
-static __u32 move(void)
+static struct lb_move move(void)
 {
-	__u32 moved = 0;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &moved, .ctx_size_in = sizeof(moved));
+	struct lb_move arg = {};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &arg, .ctx_size_in = sizeof(arg));
 
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(world.skel->progs.move), &opts), 0);
-	return moved;
+	return arg;
 }
 
 static void a_walk_moves_the_rest(void **state)
@@ -185,25 +173,25 @@ static void a_walk_moves_the_rest(void **state)
 	struct lb_flow flow, was = { .seen_ns = 77, .client_next = 5, .longest_ms = 9 };
 
 	(void)state;
-	assert_int_equal(move(), 0);
+	assert_int_equal(move().moved, 0);
 	for (__u32 i = 0; i < MANY; i++) {
 		struct lb_flow_key key = { .client_port = i, .vip_id = 99 };
 
 		was.state = i % LB_FLOW_STATE_MAX;
-		assert_int_equal(bpf_map_update_elem(before, &key, &was, BPF_NOEXIST), 0);
+		assert_true(slots_put(&before, &key, &was));
 	}
-	set_slot(LB_FLOWS_SHARED, before);
-	assert_int_equal(move(), 0);
-	set_slot(LB_FLOWS_MOVING, before);
+	set_slot(LB_FLOWS_SHARED, before_fd);
+	assert_int_equal(move().moved, 0);
+	set_slot(LB_FLOWS_MOVING, before_fd);
 	set_slot(LB_FLOWS_SHARED, -1);
-	assert_int_equal(move(), MANY);
-	assert_int_equal(count(before), 0);
-	assert_int_equal(count(world.flows), MANY);
+	assert_int_equal(move().moved, MANY);
+	assert_int_equal(slots_count(&before), 0);
+	assert_int_equal(slots_count(&world.flows), MANY);
 	for (__u32 i = 0; i < MANY; i++) {
 		struct lb_flow_key key = { .client_port = i, .vip_id = 99 };
 
 		was.state = i % LB_FLOW_STATE_MAX;
-		assert_int_equal(bpf_map_lookup_elem(world.flows, &key, &flow), 0);
+		assert_true(slots_get(&world.flows, &key, &flow));
 		assert_memory_equal(&flow, &was, sizeof(was));
 	}
 }

@@ -24,6 +24,7 @@
 #include "../../loader/verdict.h"
 #include "../../loader/addr.h"
 #include "lb.skel.h"
+#include "slots.h"
 #include "pkt.h"
 
 #define SKIPPED		77
@@ -38,7 +39,8 @@
 
 struct world {
 	struct lb_bpf *skel;
-	int services, backend_addrs, traffic, replies, flows, fragments, verdicts, events;
+	int services, backend_addrs, traffic, replies, fragments, verdicts, events;
+	struct slots flows;
 	struct lb_pending_set *pending;
 	int inner[LB_MAX_VIPS], cpus;
 	struct lb_backend *backends;	/* mmapped, as the next two */
@@ -206,14 +208,14 @@ static inline struct lb_pending *find_pending(const struct lb_flow_key *key)
 /* As on the first day. Each VIP gives its connections to be_one. */
 static inline void world_reset(void)
 {
-	clear_hash(world.flows);
+	slots_clear(&world.flows);
 	forget_pending();
 	clear_hash(world.fragments);
 	memset(world.loads, 0, sizeof(*world.loads) * LB_MAX_BACKENDS);
 	clear_percpu(world.traffic, sizeof(struct lb_traffic));
 	clear_percpu(world.replies, sizeof(struct lb_replies));
 	world.totals->flow_entries = 0;
-	world.totals->flow_limit = bpf_map__max_entries(world.skel->maps.flows);
+	world.totals->flow_limit = LB_FLOWS_IN_SLOTS(world.flows.n);
 	world.unchecked = false;
 	world_drain(drop_event, NULL);
 	for (int mode = 0; mode < LB_MODE_MAX; mode++) {
@@ -235,7 +237,7 @@ static inline int world_try(__u32 flows)
 	w->skel = lb_bpf__open();
 	if (!w->skel)
 		return -errno;
-	bpf_map__set_max_entries(w->skel->maps.flows, flows);
+	bpf_map__set_max_entries(w->skel->maps.flows, LB_SLOTS_FOR_FLOWS(flows));
 	err = lb_bpf__load(w->skel);
 	if (err)
 		return err;
@@ -243,7 +245,6 @@ static inline int world_try(__u32 flows)
 	w->backend_addrs = bpf_map__fd(w->skel->maps.backend_addrs);
 	w->traffic = bpf_map__fd(w->skel->maps.traffic);
 	w->replies = bpf_map__fd(w->skel->maps.replies);
-	w->flows = bpf_map__fd(w->skel->maps.flows);
 	w->fragments = bpf_map__fd(w->skel->maps.fragments);
 	w->verdicts = bpf_map__fd(w->skel->maps.verdicts);
 	w->events = bpf_map__fd(w->skel->maps.events);
@@ -253,7 +254,10 @@ static inline int world_try(__u32 flows)
 	w->loads = world_mmap(w->skel->maps.loads);
 	w->totals = world_mmap(w->skel->maps.totals);
 	w->table = calloc(1, sizeof(*w->table));
-	if (!w->backends || !w->pending || !w->loads || !w->totals || !w->table)
+	w->flows.slots = world_mmap(w->skel->maps.flows);
+	w->flows.n = bpf_map__max_entries(w->skel->maps.flows);
+	memcpy(w->flows.secret, w->skel->rodata->knob_place_secret, sizeof(w->flows.secret));
+	if (!w->flows.slots || !w->backends || !w->pending || !w->loads || !w->totals || !w->table)
 		return -ENOMEM;
 	for (int vip = 1; vip <= vip_of(V6, LB_MODE_DSR); vip++) {
 		w->inner[vip] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "table", sizeof(__u32), sizeof(struct lb_table), 1, NULL);

@@ -62,7 +62,7 @@ static void plant(__u16 n, enum lb_flow_state s, __u64 quiet_s, __u8 marks)
 	};
 
 	key.client_port = n;
-	assert_int_equal(bpf_map_update_elem(world.flows, &key, &flow, BPF_NOEXIST), 0);
+	assert_true(slots_put(&world.flows, &key, &flow));
 	world.totals->flow_entries++;
 	load_of(V4, LB_MODE_NAT, 0)->flows += is_open(s);
 	load_of(V4, LB_MODE_NAT, 0)->inflight += s == LB_FLOW_SERVER;
@@ -73,7 +73,7 @@ static bool planted(__u16 n, struct lb_flow *flow)
 	struct lb_flow_key key = usual_key(V4, LB_MODE_NAT);
 
 	key.client_port = n;
-	return bpf_map_lookup_elem(world.flows, &key, flow) == 0;
+	return slots_get(&world.flows, &key, flow);
 }
 
 static void every_state_has_its_timer(void **state)
@@ -124,9 +124,8 @@ static void every_state_has_its_timer(void **state)
 		arg = usual();
 		sweep(&arg);
 		assert_true(planted(1, &flow));
-		flow.seen_ns -= 11 * SECOND;
 		key.client_port = 1;
-		assert_int_equal(bpf_map_update_elem(world.flows, &key, &flow, BPF_EXIST), 0);
+		slots_find(&world.flows, &key)->seen_ns -= 11 * SECOND;
 		arg = usual();
 		sweep(&arg);
 		assert_false(planted(1, &flow));
@@ -263,19 +262,99 @@ static void a_promotion_that_finds_no_room_is_refused_in_the_open(void **state)
 	(void)state;
 	for (int i = 1; i <= TABLE; i++)
 		plant(i, LB_FLOW_CLOSING, 1, 0);
-	world.totals->flow_limit = TABLE + 1; /* as when the last places went between SYN and ACK */
 	EACH_KIND(family, mode) {
 		struct pkt in = request_of(family, mode, ACK);
 		struct lb_flow flow;
 
+		world.totals->flow_limit = TABLE + 1; /* the last place goes between SYN and ACK */
 		client_says("SYN", family, mode, SYN, CLIENT_ISN, 0, 0, LB_TX_SYN);
 		if (mode == LB_MODE_NAT)
 			server_says("SYN-ACK", family, SYN | ACK, SERVER_ISN, CLIENT_ISN + 1, 0, LB_TX_REPLY);
+		world.totals->flow_limit = TABLE;
 		expect_reset("ACK", &in, LB_RESET_TABLE_FULL);
 		assert_false(get_flow(family, mode, &flow));
 		expect_load(family, mode, 0, 0, 0);
 	}
 	assert_int_equal(world.totals->flow_entries, TABLE);
+}
+
+static __u32 slots_leaving(void)
+{
+	__u32 n = 0;
+
+	for (__u32 i = 0; i < world.flows.n; i++)
+		n += world.flows.slots[i].claim == LB_SLOT_LEAVING;
+	return n;
+}
+
+/* Only lbd knows when no packet looks at it any more. */
+static void a_slot_is_used_again_when_the_dust_has_settled(void **state)
+{
+	static const struct {
+		const char *sentence;
+		bool settled;
+		__u64 leaving;
+	} sweeps[] = {
+		{ "they have just gone", false, 3 },
+		{ "nobody has waited", false, 3 },
+		{ "now they are free", true, 0 },
+		{ "and stay so", true, 0 },
+	};
+
+	(void)state;
+	for (int i = 1; i <= 3; i++)
+		plant(i, LB_FLOW_CLOSING, 121, 0);
+	plant(4, LB_FLOW_CLIENT, 1, 0);
+	for (size_t i = 0; i < COUNT(sweeps); i++) {
+		struct lb_sweep arg = usual();
+
+		arg.settled = sweeps[i].settled;
+		sweep(&arg);
+		if (arg.leaving != sweeps[i].leaving || slots_leaving() != sweeps[i].leaving)
+			fail_msg("\"%s\": %llu, %u slots", sweeps[i].sentence, arg.leaving, slots_leaving());
+		assert_int_equal(arg.entries, i ? 1 : 4);
+		assert_int_equal(arg.expired, i ? 0 : 3);
+		assert_int_equal(slots_count(&world.flows), 1);
+		assert_int_equal(world.totals->flow_entries, 1);
+	}
+}
+
+/* What has just gone is not freed in the same walk, also when the one before is settled. */
+static void what_goes_now_is_not_settled_yet(void **state)
+{
+	struct lb_sweep arg = usual();
+
+	(void)state;
+	plant(1, LB_FLOW_ABORTED, 11, 0);
+	arg.settled = true;
+	sweep(&arg);
+	assert_int_equal(arg.expired, 1);
+	assert_int_equal(arg.leaving, 1);
+	assert_int_equal(slots_leaving(), 1);
+}
+
+/* Another CPU holds the home, or no slot near is free while the table is not full: not the client's fault. */
+static void a_promotion_that_is_in_somebodys_way_is_repeated(void **state)
+{
+	(void)state;
+	EACH_KIND(family, mode) {
+		struct lb_flow_key key = usual_key(family, mode);
+		__u32 *homed = &table_slot(&world.flows, table_home(&world.flows, hash_place(&key, world.flows.secret)))->homed;
+		struct pkt in = request_of(family, mode, ACK), want = at_backend(&in, mode, 0);
+		struct lb_flow flow;
+
+		client_says("SYN", family, mode, SYN, CLIENT_ISN, 0, 0, LB_TX_SYN);
+		if (mode == LB_MODE_NAT)
+			server_says("SYN-ACK", family, SYN | ACK, SERVER_ISN, CLIENT_ISN + 1, 0, LB_TX_REPLY);
+		*homed |= LB_HOME_HELD;
+		expect("the first ACK", &in, LB_DROP_HALF_OPEN, NULL);
+		assert_false(get_flow(family, mode, &flow));
+		*homed &= ~LB_HOME_HELD;
+		expect("the second", &in, LB_TX_REQUEST, &want);
+		assert_true(get_flow(family, mode, &flow));
+		expect_load(family, mode, 1, 1, 1);
+	}
+	assert_int_equal(world.totals->flow_entries, 4);
 }
 
 int main(void)
@@ -288,6 +367,9 @@ int main(void)
 		cmocka_unit_test_setup(closing_a_backend_spares_what_it_is_told_to, world_setup),
 		cmocka_unit_test_setup(a_full_ring_says_so_and_goes_on_later, world_setup),
 		cmocka_unit_test_setup(a_promotion_that_finds_no_room_is_refused_in_the_open, world_setup),
+		cmocka_unit_test_setup(a_slot_is_used_again_when_the_dust_has_settled, world_setup),
+		cmocka_unit_test_setup(what_goes_now_is_not_settled_yet, world_setup),
+		cmocka_unit_test_setup(a_promotion_that_is_in_somebodys_way_is_repeated, world_setup),
 	};
 
 	world_open(TABLE);

@@ -124,7 +124,7 @@ static inline bool get_flow(int family, int mode, struct lb_flow *out)
 {
 	struct lb_flow_key key = usual_key(family, mode);
 
-	return bpf_map_lookup_elem(world.flows, &key, out) == 0;
+	return slots_get(&world.flows, &key, out);
 }
 
 static inline bool get_pending(int family, int mode, struct lb_flow *out)
@@ -133,8 +133,7 @@ static inline bool get_pending(int family, int mode, struct lb_flow *out)
 
 	struct lb_pending *entry = find_pending(&key);
 
-	if (entry)
-		*out = entry->flow;
+	*out = entry ? entry->flow : (struct lb_flow) {};
 	return entry;
 }
 
@@ -142,7 +141,8 @@ static inline void put_flow(int family, int mode, const struct lb_flow *flow)
 {
 	struct lb_flow_key key = usual_key(family, mode);
 
-	assert_int_equal(bpf_map_update_elem(world.flows, &key, flow, BPF_EXIST), 0);
+	assert_non_null(slots_find(&world.flows, &key));
+	*slots_find(&world.flows, &key) = *flow;
 }
 
 static inline void put_pending(int family, int mode, const struct lb_flow *pend)

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The flow table: one array of slots, a flow's key and all that is known of it side by side, so that a packet finds its
+ * flow with one cache miss where the kernel's hash needs three. A flow has two homes, by the halves of one hash,
+ * and lives in a free slot close behind either; a home has one bit for each of the slots that its flows may be in
+ * (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops). Five slots in eight may be used, and then the
+ * furthest of a million flows is 19 slots from home.
+ *
+ * Nobody waits for anybody. A slot is filled before its bit appears, and after its bit is gone it stays as it was until
+ * every packet that may have seen the bit is through (lbd waits for that grace period, the sweep then frees): who has found
+ * a flow holds that flow and no other, which the kernel's own preallocated hash does not promise. Two CPUs never make the
+ * same flow twice, because who makes one holds its first home; whoever comes second finds it held and gives up: its packet
+ * is dropped, and repeated.
+ *
+ * Knows slots and keys, not what a flow is. The host's tests compile it too: what a table is (table_homes(), table_slot())
+ * is its includer's.
+ */
+#ifndef LB_FLOW_TABLE_H
+#define LB_FLOW_TABLE_H
+
+#define TABLE_NONE 0xffffffffU /* no slot has this number */
+#define TABLE_NEAR 4	       /* so far from its first home a flow does not go to the other: one look-up finds it */
+
+static __always_inline __u32 table_home(void *table, __u32 hash)
+{
+	return (__u64)hash * table_homes(table) >> 32;
+}
+
+static __always_inline bool table_has(const struct lb_flow_slot *slot, const struct lb_flow_key *key)
+{
+	const __u64 *a = (const __u64 *)&slot->key, *b = (const __u64 *)key;
+
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
+/* Everywhere that the flow may be. Its slot, or TABLE_NONE. hash: hash_place(key). */
+static __noinline __u32 table_search(void *table, const struct lb_flow_key *key, __u64 hash)
+{
+	struct lb_flow_slot *slot;
+	__u32 home, bits;
+
+	for (int choice = 0; choice < 2; choice++, hash >>= 32) {
+		home = table_home(table, hash);
+		slot = table_slot(table, home);
+		bits = slot ? slot->homed & LB_HOME_BITS : 0;
+		for (__u32 d = 0; d < LB_FLOW_WINDOW && bits >> d; d++) {
+			if (!(bits >> d & 1))
+				continue;
+			slot = table_slot(table, home + d);
+			if (slot && table_has(slot, key))
+				return home + d;
+		}
+	}
+	return TABLE_NONE;
+}
+
+/* The same, but at home only: nine of ten flows of a table with air, four of ten of a full one. */
+static __always_inline struct lb_flow *table_look(void *table, const struct lb_flow_key *key, __u64 hash)
+{
+	struct lb_flow_slot *slot = table_slot(table, table_home(table, hash));
+
+	return slot && slot->homed & 1 && table_has(slot, key) ? &slot->flow : NULL;
+}
+
+/* Puts the flow into a slot, d from its home, if that is free. */
+static __always_inline bool table_take(void *table, __u32 home, __u32 d, const struct lb_flow_key *key,
+				       const struct lb_flow *flow)
+{
+	struct lb_flow_slot *slot = table_slot(table, home + d);
+
+	if (!slot || slot->claim != LB_SLOT_FREE ||
+	    __sync_val_compare_and_swap(&slot->claim, LB_SLOT_FREE, LB_SLOT_FILLING) != LB_SLOT_FREE)
+		return false;
+	slot->key = *key;
+	slot->flow = *flow;
+	__sync_lock_test_and_set(&slot->claim, LB_SLOT_USED);
+	slot = table_slot(table, home);
+	if (slot)
+		__sync_fetch_and_or(&slot->homed, 1u << d);
+	return true;
+}
+
+/* Makes a flow; its slot. TABLE_NONE: it is there already, or has no room near its homes, or somebody is making one. */
+static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key, __u64 hash, const struct lb_flow *flow)
+{
+	__u32 home = table_home(table, hash), other = table_home(table, hash >> 32), at = TABLE_NONE;
+	struct lb_flow_slot *held = table_slot(table, home);
+
+	if (!held || __sync_fetch_and_or(&held->homed, LB_HOME_HELD) & LB_HOME_HELD)
+		return TABLE_NONE;
+	if (table_search(table, key, hash) != TABLE_NONE)
+		goto out;
+	for (__u32 d = 0; d < LB_FLOW_WINDOW && at == TABLE_NONE; d++) {
+		if (table_take(table, home, d, key, flow))
+			at = home + d;
+		else if (d >= TABLE_NEAR && table_take(table, other, d - TABLE_NEAR, key, flow))
+			at = other + d - TABLE_NEAR;
+	}
+out:
+	__sync_fetch_and_and(&held->homed, ~LB_HOME_HELD);
+	return at;
+}
+
+/* at: of a flow. From now on nobody finds it; the sweep makes its slot free. False: it is gone already. */
+static __noinline bool table_remove(void *table, __u32 at, __u64 hash)
+{
+	struct lb_flow_slot *home, *slot = table_slot(table, at);
+	__u32 d, bit;
+
+	for (int choice = 0; slot && choice < 2; choice++, hash >>= 32) {
+		d = at - table_home(table, hash);
+		home = table_slot(table, at - d);
+		if (d >= LB_FLOW_WINDOW || !home)
+			continue;
+		bit = 1u << d;
+		if (__sync_fetch_and_and(&home->homed, ~bit) & bit) {
+			__sync_lock_test_and_set(&slot->claim, LB_SLOT_LEAVING);
+			return true;
+		}
+	}
+	return false;
+}
+
+#endif
