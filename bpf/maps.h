@@ -102,8 +102,8 @@ struct {
 struct lb_flows_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LB_DEFAULT_FLOWS);
-	__uint(key_size, sizeof(struct lb_flow_key));
-	__uint(value_size, sizeof(struct lb_flow));
+	__type(key, struct lb_flow_key); /* as "flows" has them: kernels before 6.2 tell maps with types from those without */
+	__type(value, struct lb_flow);
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
