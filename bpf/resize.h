@@ -25,13 +25,15 @@ static __always_inline void *flow_table(enum lb_flow_table which)
 __noinline int resize_move(const struct lb_flow_key *key)
 {
 	void *before = flow_table(LB_FLOWS_MOVING);
+	struct lb_flow_key own; /* what a global function is handed is no key of a map to kernels before 6.2 */
 	struct lb_flow *old, copy;
 	__u32 state;
 	int ret;
 
 	if (!key || !before)
 		return 0;
-	old = bpf_map_lookup_elem(before, key);
+	own = *key;
+	old = bpf_map_lookup_elem(before, &own);
 	if (!old)
 		return 0;
 	state = __sync_lock_test_and_set((__u32 *)&old->state, LB_FLOW_STATE_MAX);
@@ -39,11 +41,11 @@ __noinline int resize_move(const struct lb_flow_key *key)
 		return 0;
 	copy = *old;
 	copy.state = state;
-	ret = bpf_map_update_elem(&flows, key, &copy, BPF_NOEXIST);
+	ret = bpf_map_update_elem(&flows, &own, &copy, BPF_NOEXIST);
 	if (ret)
 		__sync_lock_test_and_set((__u32 *)&old->state, state);
 	else
-		bpf_map_delete_elem(before, key);
+		bpf_map_delete_elem(before, &own);
 	return ret;
 }
 
