@@ -26,6 +26,7 @@ TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-lin
 	swaks iputils-ping shellcheck
 
 CHECK_PACKAGES := cppcheck clang-format
+VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
 BENCH_PACKAGES := haproxy nginx libnginx-mod-stream nftables ipvsadm python3 python3-matplotlib
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
@@ -46,7 +47,7 @@ BPFT   := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*_test.
 TOOLS  := $(patsubst tests/harness/%.c,$(B)/tests/%,$(wildcard tests/harness/*_tool.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf deps test-deps check-deps tests-build unit-build test demo bench-deps bench-build bench bench-quick bench-mail check fmt install uninstall clean help
+.PHONY: all bpf deps test-deps check-deps vm-deps tests-build unit-build test test-vm bench-vm demo bench-deps bench-build bench bench-quick bench-mail check fmt install uninstall clean help
 all: $(B)/lbd $(B)/lbctl	## build/lbd and build/lbctl (the default)
 
 help:	## this list
@@ -117,6 +118,18 @@ test: test-deps	## install, build, run all tests: unit, packets, end to end (roo
 	+@$(MAKE) --no-print-directory $(JOBS) tests-build
 	+@$(MAKE) --no-print-directory $(JOBS) SAN=1 unit-build
 	@tests/run.sh
+
+# Not a part of "test": without KVM it takes an hour.
+vm-deps:
+	@tests/harness/install-packages.sh build/.vm-deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(VM_PACKAGES)
+test-vm: vm-deps	## all tests on Debian's own kernel, and the service under systemd, in a virtual machine (root)
+	+@$(MAKE) --no-print-directory $(JOBS) tests-build
+	+@$(MAKE) --no-print-directory $(JOBS) SAN=1 unit-build
+	@tests/vm.sh tests
+	@tests/vm.sh systemd
+bench-vm: vm-deps	## sessions through mailxdp, nftables, IPVS, HAProxy and nginx, in the same machine; needs KVM (root)
+	+@$(MAKE) --no-print-directory $(JOBS) tests-build bench-build
+	@tests/vm.sh bench
 
 demo: test-deps	## three organisations, three mail servers, 3,000 mails, one drain (root)
 	+@$(MAKE) --no-print-directory $(JOBS) all $(B)/tests/pass.bpf.o

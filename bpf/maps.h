@@ -105,8 +105,8 @@ struct lb_flows_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* any: FLOW_TABLE_FLAGS says so */
 	__uint(map_flags, FLOW_TABLE_FLAGS);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct lb_flow_slot));
+	__type(key, __u32); /* as "flows" has them: kernels before 6.2 tell maps with types from those without */
+	__type(value, struct lb_flow_slot);
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

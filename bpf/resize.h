@@ -59,7 +59,8 @@ __noinline int resize_move(const struct lb_flow_key *key)
 	state = __sync_lock_test_and_set((__u32 *)&old->flow.state, LB_FLOW_STATE_MAX);
 	if (state == LB_FLOW_STATE_MAX) /* another CPU is at it */
 		return 0;
-	/* the stack has no room for a copy, so for a moment the new one has that state too */
+	/* the stack has no room for a copy (6.1 counts 32 bytes for the smallest frame), so for a moment the new one has
+	 * that state too */
 	moved = table_slot(now, table_insert(now, key, hash, &old->flow));
 	if (moved)
 		table_remove(before, at, hash);
@@ -77,28 +78,32 @@ static __always_inline __u64 flow_place_in(enum lb_flow_table which, const struc
 
 __noinline __u64 flow_place(const struct lb_flow_key *key, __u64 hash)
 {
-	enum lb_flow_table before = flow_table(LB_FLOWS_SHARED) ? LB_FLOWS_SHARED : LB_FLOWS_MOVING;
 	__u64 place = flow_place_in(LB_FLOWS_NOW, key, hash);
+	enum lb_flow_table before;
 
-	if (place != FLOW_NOWHERE || !flow_table(before))
+	if (place != FLOW_NOWHERE)
 		return place;
-	if (before == LB_FLOWS_MOVING)
-		resize_move(key);
-	else
-		place = flow_place_in(before, key, hash);
-	if (place == FLOW_NOWHERE)
-		place = flow_place_in(LB_FLOWS_NOW, key, hash); /* it has moved, now or between the two looks */
-	if (place == FLOW_NOWHERE)
-		place = flow_place_in(LB_FLOWS_MOVING, key, hash); /* there was no room */
-	return place;
+	before = flow_table(LB_FLOWS_SHARED) ? LB_FLOWS_SHARED : LB_FLOWS_MOVING;
+	if (!flow_table(before))
+		return place;
+	place = flow_place_in(before, key, hash);
+	return place != FLOW_NOWHERE ? place : flow_place_in(LB_FLOWS_NOW, key, hash); /* it moved between the two looks */
 }
 
 static __noinline struct lb_flow *flow_find(const struct lb_flow_key *key)
 {
+	struct lb_flow_slot *slot;
 	__u64 place = flow_place(key, flow_hash(key));
-	void *table = place == FLOW_NOWHERE ? NULL : flow_table(place >> 32);
-	struct lb_flow_slot *slot = table ? table_slot(table, place) : NULL;
+	void *table;
 
+	if (place == FLOW_NOWHERE)
+		return NULL;
+	if (place >> 32 == LB_FLOWS_MOVING) {
+		resize_move(key);
+		place = flow_place(key, flow_hash(key)); /* the same again, if there was no room */
+	}
+	table = flow_table(place >> 32);
+	slot = table ? table_slot(table, place) : NULL;
 	/* the tables may have changed hands since */
 	return slot && table_has(slot, key) ? &slot->flow : NULL;
 }

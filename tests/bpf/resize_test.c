@@ -37,11 +37,15 @@ static void replace_table(void)
 	slots_clear(&world.flows);
 }
 
+/* With the types of "flows", as the table of another lbd has them: kernels before 6.2 ask for that. */
 static int setup(void **state)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
 
 	world_setup(state);
+	opts.btf_fd = bpf_object__btf_fd(world.skel->obj);
+	opts.btf_key_type_id = bpf_map__btf_key_type_id(world.skel->maps.flows);
+	opts.btf_value_type_id = bpf_map__btf_value_type_id(world.skel->maps.flows);
 	before = world.flows;
 	before.n = LB_SLOTS_FOR_FLOWS(2 * TABLE);
 	before_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "before", sizeof(__u32), sizeof(struct lb_flow_slot), before.n, &opts);
