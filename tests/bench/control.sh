@@ -92,7 +92,7 @@ moved() # the table before is gone
 many_flows()
 {
 	local i start ticks id bytes file=$LAB_DIR/run/restarts
-	site 1048576
+	site "$FLOWS"
 	lbctl add mailx1 "$(address_of 1)" >/dev/null
 	wait_for 30 all_up || die "the backend does not come up"
 	id=$(ip -n "${P}lb" -j link show front | jq -r '.[0].xdp.prog.id')
@@ -101,7 +101,7 @@ many_flows()
 
 	bytes=$(bpftool -j map show pinned "$LAB_DIR/bpf/mailxdp/flows" | jq .bytes_memlock)
 	jq -cn --argjson bytes "$bytes" --argjson flows "$FLOWS" \
-		'{what: "memory", flows: $flows, bytes: $bytes, mb: ($bytes / 1e6), bytes_per_slot: ($bytes / 1048576)}' | tell
+		'{what: "memory", flows: $flows, bytes: $bytes, mb: ($bytes / 1e6), bytes_per_flow: ($bytes / $flows)}' | tell
 	ok "memory of the flow table"
 
 	ticks=$(lbd_ticks)

@@ -356,7 +356,7 @@ def part_control():
         elif entry["what"] == "resize":
             rows.append([f"restart of lbd with a table of another size, until {entry['flows']} flows are in it", f"{entry['ms']} ms"])
         elif entry["what"] == "memory":
-            rows.append([f"flow table with {entry['flows']} flows", f"{entry['mb']:.1f} MB, {entry['bytes_per_slot']:.0f} bytes a slot"])
+            rows.append([f"flow table with {entry['flows']} flows", f"{entry['mb']:.1f} MB, {entry['bytes_per_flow']:.0f} bytes a flow"])
             target(f"memory of {entry['flows']} flows, MB", entry["mb"], 160, "{:.1f}")
         elif entry["what"] == "lbd at rest":
             rows.append([f"CPU of lbd with {entry['flows']} flows, sweeps included", f"{entry['cpu_percent']:.2f} % of one core"])
