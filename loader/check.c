@@ -400,6 +400,16 @@ static void arm_first(struct target *t)
 	arm(t, next);
 }
 
+/* Somebody else knows better. A check under way may have begun before that was so: it does not count. */
+static void begin_again(struct target *t, enum backend_health health, bool fresh)
+{
+	check_tally_reset(&t->tally, health, fresh);
+	if (t->run.phase == RUN_IDLE)
+		return;
+	check_run_stop(&t->run);
+	arm_first(t);
+}
+
 int checks_set(struct checks *checks, int id, const struct check_target *target,
 	       enum backend_health health, bool fresh)
 {
@@ -422,7 +432,7 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 	/* Whoever says "fresh" at every look must not keep the first check from ever coming to its end. */
 	if (t && (!fresh || t->tally.fresh) && target_is_same(&t->what, target)) {
 		if (t->tally.health != health)
-			check_tally_reset(&t->tally, health, fresh);
+			begin_again(t, health, fresh);
 		return 0;
 	}
 	/* Changed before its first result: still nobody knows. */

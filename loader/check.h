@@ -63,8 +63,8 @@ void checks_set_hop(struct checks *checks, int (*hop)(void *arg, int id, struct 
  * the pool believes now. fresh: nobody knows yet, the first result decides at once; else
  * rise and fall count from health. The first check starts without delay, or, when many targets
  * come together, one a millisecond. The same target again, not fresh or still without a first result,
- * leaves a running check and its counts alone. 0, -EINVAL (id, port), -ENOTSUP (nobody has written this kind yet) or -ENOMEM: then
- * the checks are as they were. */
+ * leaves a running check and its counts alone, unless health is not what they last led to: then they begin anew.
+ * 0, -EINVAL (id, port), -ENOTSUP (nobody has written this kind yet) or -ENOMEM: then the checks are as they were. */
 int checks_set(struct checks *checks, int id, const struct check_target *target,
 	       enum backend_health health, bool fresh);
 void checks_remove(struct checks *checks, int id);

@@ -357,6 +357,30 @@ static void the_same_target_again_disturbs_nothing(void **state)
 	close(fd);
 }
 
+/* It began while its SYN got no answer, and would fail although one would get an answer now. */
+static void a_check_from_before_another_verdict_does_not_count(void **state)
+{
+	struct seen *seen = *state;
+	struct check_status status = {};
+	struct check_target t;
+	__u16 port;
+	int filler, fd = silent_listener(&port, &filler), sockets = open_sockets();
+
+	t = target_at(port);
+	t.conf.timeout_ms = 300;
+	t.conf.fall = 1;
+	assert_int_equal(checks_set(seen->checks, 7, &t, HEALTH_DOWN, false), 0);
+	RUN_UNTIL(open_sockets() > sockets);
+	close(accept(fd, NULL, NULL));
+	assert_int_equal(checks_set(seen->checks, 7, &t, HEALTH_UP, false), 0);
+	assert_int_equal(open_sockets(), sockets);
+	RUN_UNTIL(checks_status(seen->checks, 7, &status) && status.at_ns);
+	assert_int_equal(status.last, CHECK_OK);
+	assert_int_equal(seen->verdicts, 0);
+	close(filler);
+	close(fd);
+}
+
 static void a_verdict_may_remove_its_target(void **state)
 {
 	struct seen *seen = *state;
@@ -604,6 +628,7 @@ int main(void)
 		TEST(a_running_check_can_be_removed),
 		TEST(a_running_check_can_be_sent_elsewhere),
 		TEST(the_same_target_again_disturbs_nothing),
+		TEST(a_check_from_before_another_verdict_does_not_count),
 		TEST(a_verdict_may_remove_its_target),
 		TEST(a_verdict_may_close_the_engine),
 		TEST(a_thousand_targets_come_up_without_a_leak),
