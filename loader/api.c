@@ -250,11 +250,30 @@ static int get_check(struct call *call, struct check_conf *conf, const struct ch
 	return 0;
 }
 
+static int get_agent(struct call *call, struct agent_conf *conf, const struct agent_conf **out)
+{
+	char buf[NUMBER_LEN];
+	const char *text = NULL;
+	uint64_t port = 0;
+	int err = get_text(call, "agent", buf, &text);
+
+	if (err || !text)
+		return err;
+	if (num_parse(text, 1, 65535, &port) < 0)
+		return lb_error(&call->err, LB_EXIT_USAGE, "agent \"%.64s\" is not 1-65535: give the port that the agents "
+				"listen on, such as 9707", text);
+	*conf = agent_conf_default;
+	conf->port = port;
+	*out = conf;
+	return 0;
+}
+
 static int post_service(struct call *call)
 {
 	char vip_bufs[2][NUMBER_LEN], port_bufs[LB_MAX_PORTS][NUMBER_LEN];
 	struct service_spec spec = {};
-	struct check_conf conf;
+	struct check_conf check;
+	struct agent_conf agent;
 	int err;
 
 	err = need_string(call, "name", &spec.name);
@@ -269,7 +288,9 @@ static int post_service(struct call *call)
 	if (!err)
 		err = get_string(call, "refuse", &spec.refuse);
 	if (!err)
-		err = get_check(call, &conf, &spec.check);
+		err = get_check(call, &check, &spec.check);
+	if (!err)
+		err = get_agent(call, &agent, &spec.agent);
 	return err ? err : control_service_add(call->ctl, &spec, &call->say, &call->err);
 }
 
@@ -387,7 +408,7 @@ static int post_save(struct call *call)
 static const struct route routes[] = {
 	{ "GET",    API_STATUS,			"", get_status },
 	{ "GET",    API_SERVICES,		"", get_services },
-	{ "POST",   API_SERVICES,		"name, vip, ports, mode, scheduler, refuse, check", post_service },
+	{ "POST",   API_SERVICES,		"name, vip, ports, mode, scheduler, refuse, check, agent", post_service },
 	{ "DELETE", API_SERVICES "/*",		"", delete_service },
 	{ "GET",    API_BACKENDS,		"", get_backends },
 	{ "POST",   API_BACKENDS,		"name, address, service, weight, max_conns", post_backend },

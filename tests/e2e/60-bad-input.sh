@@ -102,6 +102,7 @@ bad "port 25x" 2 '25x' lbctl service add other --vip 192.0.2.27 --port 25x
 bad "a port twice" '2|6' '25' lbctl service add other --vip 192.0.2.27 --port 25,25
 bad "an unknown mode" 2 'teleport' lbctl service add other --vip 192.0.2.27 --port 25 --mode teleport
 bad "an unknown scheduler" 2 'fair' lbctl service add other --vip 192.0.2.27 --port 25 --scheduler fair
+bad "a bad agent port" 2 '97070' lbctl service add other --vip 192.0.2.27 --port 25 --agent 97070
 bad "a service without a VIP" 2 'vip' lbctl service add other --port 25
 bad "removing a service that has backends" 6 'backends' lbctl service remove smtp
 
