@@ -1,9 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The checks speak SMTP: what the balancer makes of mail servers that are well, busy, refusing or mute; that it does
-# not believe its own checks when they fail for all at once; and that a dead checker changes nothing.
+# not believe its own checks when they fail for all at once; that a dead checker changes nothing; and that a check is
+# two or three lines in a mail log, none of them a complaint.
 . "$(dirname "$0")/../harness/lab.sh"
 . "$(dirname "$0")/../harness/mood.sh"
+. "$(dirname "$0")/../harness/postfix.sh"
+
+CHECKS=${CHECKS:-$(long 12 1200)}	# of a real Postfix, two a second: ten minutes
 
 # A check every 500 ms, given up after 1 s, two failures are a fall; a tenth for jitter, a second for this machine.
 FALL_MS=$((2 * (500 + 1000) * 11 / 10 + 1000))
@@ -78,6 +82,35 @@ events_count()
 full_weights() # lower while a slow start lasts
 {
 	list_json '[.backends[] | select(.weight_now == .weight) | .name] | join(" ")'
+}
+
+mail_log() # PATTERN: so many lines of Postfix's smtpd
+{
+	grep -cE "postfix/smtpd\[[0-9]+\]: $1" "$LAB_DIR/log/postfix-m1.log" || true
+}
+
+# No check is under way, and there have been so many.
+checked() # CHECKS
+{
+	local open
+	open=$(mail_log 'connect from ')
+	[ "$open" -ge "$1" ] && [ "$open" = "$(mail_log 'disconnect from ')" ]
+}
+
+# How Postfix sees so many checks of a kind. Nothing else talks to it.
+watch_mail_log() # KIND CHECKS LINES
+{
+	local lines lost connects from=$EPOCHSECONDS
+	config "kind: $1, interval: 500ms, timeout: 5s, rise: 1, fall: 2"
+	lbctl reload >/dev/null
+	wait_for 10 checked $(($(mail_log 'connect from ') + 2)) || true	# the first of this kind is over
+	connects=$(mail_log 'connect from ') lines=$(mail_log '') lost=$(mail_log 'lost connection')
+	wait_for $(($2 + 30)) checked $((connects + $2)) || true
+	connects=$(($(mail_log 'connect from ') - connects)) lines=$(($(mail_log '') - lines))
+	lost=$(($(mail_log 'lost connection') - lost))
+	check "$1: Postfix has seen $connects checks in $((EPOCHSECONDS - from)) s" test "$connects" -ge "$2"
+	is "$1: each is $3 lines in its log, none of them \"lost connection\"" "$lines $lost" "$((connects * $3)) 0"
+	is "$1: it is up" "$(backend_state mailx1)" up
 }
 
 need_lbd
@@ -161,4 +194,13 @@ for n in 2 3 4 5; do
 	mood "$n" ok
 done
 check "all recover" wait_for 15 all_up
+
+unspawn "${MOODS[1]}" KILL
+if postfix_start 1; then
+	watch_mail_log greeting $((CHECKS / 3)) 2
+	watch_mail_log ehlo $((CHECKS / 3)) 2
+	watch_mail_log rcpt $((CHECKS / 3)) 3 # Postfix has a queue ID ready for whoever names a recipient
+else
+	skip_one "a real Postfix" "it does not start here"
+fi
 lab_done
