@@ -387,7 +387,7 @@ static void arm_first(struct target *t)
 /* Somebody else knows better. A check under way may have begun before that was so: it does not count. */
 static void begin_again(struct target *t, enum backend_health health, bool fresh)
 {
-	check_tally_reset(&t->tally, health, fresh);
+	check_tally_reset(&t->tally, health, fresh, clock_ns());
 	if (t->run.phase == RUN_IDLE)
 		return;
 	check_run_stop(&t->run);

@@ -145,7 +145,7 @@ struct check_tally {
  * is more than the fifth within a minute doubles rise, up to eightfold, until nothing has changed for 5 minutes. */
 bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall, __u64 now_ns);
 __u32 check_tally_rise(struct check_tally *tally, __u16 rise, __u64 now_ns);	/* with damping */
-/* Another health from elsewhere; the memory of changes stays. */
-void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh);
+/* Another health from elsewhere; that is a change, too, among those remembered. */
+void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh, __u64 now_ns);
 
 #endif

@@ -498,10 +498,40 @@ static void what_flaps_must_be_good_for_longer(void **state)
 	assert_int_equal(flap(&tally, &now, 15), 0);
 	assert_int_equal(flap(&tally, &now, 1), 1);
 	/* another word from elsewhere does not wash it clean; five quiet minutes do */
-	check_tally_reset(&tally, HEALTH_DEAD, false);
+	check_tally_reset(&tally, HEALTH_DEAD, false, now);
 	assert_int_equal(check_tally_rise(&tally, 2, now + 290 * S), 16);
 	assert_int_equal(check_tally_rise(&tally, 2, now + 300 * S), 2);
 	assert_int_equal(check_tally_rise(&tally, 0, now + 300 * S), 1);
+}
+
+/* What the traffic finds out, and the checks are told. */
+static void what_flaps_by_other_witnesses_flaps(void **state)
+{
+	struct check_tally tally = { .health = HEALTH_UP };
+	__u64 now = 1000 * S;
+
+	(void)state;
+	for (int i = 0; i < 3; i++, now += S) {
+		assert_int_equal(check_tally_rise(&tally, 1, now), 1);
+		check_tally_reset(&tally, HEALTH_DOWN, false, now);
+		check_tally_reset(&tally, HEALTH_DEAD, false, now);
+		assert_true(check_tally_add(&tally, CHECK_OK, 1, 1, now));
+	}
+	/* three times down and up: the sixth change */
+	assert_int_equal(check_tally_rise(&tally, 1, now), 2);
+}
+
+static void a_first_word_is_no_change(void **state)
+{
+	struct check_tally tally = { .health = HEALTH_DOWN, .fresh = true };
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		check_tally_reset(&tally, HEALTH_UP, true, 1000 * S);
+		check_tally_reset(&tally, HEALTH_DOWN, true, 1000 * S);
+		check_tally_add(&tally, CHECK_OK, 1, 1, 1000 * S);
+	}
+	assert_int_equal(check_tally_rise(&tally, 1, 1000 * S), 1);
 }
 
 static void slow_changes_are_no_flapping(void **state)
@@ -615,6 +645,8 @@ int main(void)
 		cmocka_unit_test(rise_and_fall_are_counted),
 		cmocka_unit_test(every_result_but_internal_is_a_health),
 		cmocka_unit_test(what_flaps_must_be_good_for_longer),
+		cmocka_unit_test(what_flaps_by_other_witnesses_flaps),
+		cmocka_unit_test(a_first_word_is_no_change),
 		cmocka_unit_test(slow_changes_are_no_flapping),
 		TEST(good_traffic_stretches_the_interval),
 		TEST(good_traffic_is_no_witness_of_a_scanner),
