@@ -90,6 +90,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	if (ret)
 		goto out;
 	ctl->manage_vips = paths->manage_vips && ctl->config->manage_vips;
+	ctl->fixed = config_fixed_of(ctl->config);
 	opt.flows = ctl->config->flows;
 	opt.hash_seed = ctl->config->hash_seed;
 	opt.half_open_ns = ctl->config->half_open_ms * 1000000;
