@@ -187,4 +187,4 @@ uninstall:	## what install put there; the config stays
 clean:	## remove build/
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

@@ -114,7 +114,8 @@ enum lb_exit cmd_service_add(struct cmd_line *line)
 		    put(body, "mode", line->option[OPT_FORWARD]) &&
 		    put(body, "scheduler", line->option[OPT_SCHEDULER]) &&
 		    put(body, "refuse", line->option[OPT_REFUSE]) &&
-		    put(body, "check", line->option[OPT_CHECK]);
+		    put(body, "check", line->option[OPT_CHECK]) &&
+		    put(body, "agent", line->option[OPT_AGENT]);
 
 	return change_if(fine, line, API_SERVICES, body);
 }

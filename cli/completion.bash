@@ -19,7 +19,7 @@ _lbctl_options() {
 	drain)		echo "--wait --deadline $global" ;;
 	remove)		echo "--now $global" ;;
 	attach)		echo "--mode $global" ;;
-	"service add")	echo "--vip --port --mode --scheduler --refuse --check $global" ;;
+	"service add")	echo "--vip --port --mode --scheduler --refuse --check --agent $global" ;;
 	*)		echo "$global" ;;
 	esac
 }
@@ -35,6 +35,7 @@ _lbctl_values() {
 	--backend)	_lbctl_names list ;;
 	--service)	_lbctl_names service list ;;
 	--port)		echo "25 25,587 25,465,587" ;;
+	--agent)	echo "9707" ;;
 	--deadline)	echo "30s 10m 1h" ;;
 	--vip|--weight|--max-conns|--limit) ;;
 	*)		return 1 ;;
@@ -73,7 +74,7 @@ _lbctl() {
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++))
 			_lbctl_socket=(--socket "${COMP_WORDS[i]/#\~/$HOME}") ;;
-		--color|--mode|--vip|--port|--scheduler|--refuse|--check|--service|--weight|--max-conns|--deadline|--backend|--limit)
+		--color|--mode|--vip|--port|--scheduler|--refuse|--check|--agent|--service|--weight|--max-conns|--deadline|--backend|--limit)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++)) ;;
 		-*|=)	;;

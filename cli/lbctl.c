@@ -39,6 +39,8 @@ static const struct option_def {
 			    "or reply" },
 	[OPT_CHECK]	= { "--check", "KIND", "how backends are checked: tcp (default), none, greeting, "
 			    "ehlo ..." },
+	[OPT_AGENT]	= { "--agent", "PORT", "ask the mail servers themselves, at this port, what they can take: "
+			    "9707; nobody is asked by default" },
 	[OPT_SERVICE]	= { "--service", "S", "the service; may be left out while there is only one" },
 	[OPT_WEIGHT]	= { "--weight", "W", "share of new sessions, 1 to 65535" },
 	[OPT_MAX_CONNS]	= { "--max-conns", "N", "cap on open sessions; 0: none" },
@@ -70,7 +72,8 @@ static const struct command {
 	{ "remove", "NAME", "drain a backend, and forget it when it is empty", cmd_remove, BIT(OPT_NOW), 0 },
 	{ "check", "NAME", "check a backend now, and show what was said", cmd_check, 0, 0 },
 	{ "service add", "NAME", "serve a VIP", cmd_service_add,
-	  BIT(OPT_VIP) | BIT(OPT_PORT) | BIT(OPT_FORWARD) | BIT(OPT_SCHEDULER) | BIT(OPT_REFUSE) | BIT(OPT_CHECK),
+	  BIT(OPT_VIP) | BIT(OPT_PORT) | BIT(OPT_FORWARD) | BIT(OPT_SCHEDULER) | BIT(OPT_REFUSE) | BIT(OPT_CHECK) |
+		  BIT(OPT_AGENT),
 	  BIT(OPT_VIP) | BIT(OPT_PORT) },
 	{ "service remove", "NAME", "stop serving it", cmd_service_remove, 0, 0 },
 	{ "service list", "", "the services", cmd_service_list, 0, 0 },

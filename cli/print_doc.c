@@ -185,10 +185,18 @@ static const char *join(const json_t *list, char *buf, size_t len)
 	return *buf ? buf : "-";
 }
 
+static void cell_port(struct print_table *table, const json_t *agent)
+{
+	if (json_is_object(agent))
+		print_cell(table, PRINT_PLAIN, "port %lld", (long long)get_int(agent, "port"));
+	else
+		print_cell(table, PRINT_PLAIN, "-");
+}
+
 void print_services(FILE *out, const json_t *doc)
 {
 	static const char *const heads[] = {
-		"NAME", "VIP", "PORTS", "MODE", "SCHEDULER", "REFUSE", "CHECK", ">BACKENDS", ">ELIGIBLE",
+		"NAME", "VIP", "PORTS", "MODE", "SCHEDULER", "REFUSE", "CHECK", "AGENT", ">BACKENDS", ">ELIGIBLE",
 	};
 	struct print_table table = { .heads = heads, .cols = sizeof(heads) / sizeof(heads[0]) };
 	const json_t *services = json_object_get(doc, "services");
@@ -210,6 +218,7 @@ void print_services(FILE *out, const json_t *doc)
 		print_cell(&table, PRINT_PLAIN, "%s", get_str(svc, "scheduler"));
 		print_cell(&table, PRINT_PLAIN, "%s", get_str(svc, "refuse"));
 		print_cell(&table, PRINT_PLAIN, "%s", get_str(json_object_get(svc, "check"), "kind"));
+		cell_port(&table, json_object_get(svc, "agent"));
 		print_cell(&table, PRINT_PLAIN, "%lld", (long long)total);
 		print_cell(&table, eligible == 0 ? PRINT_RED : PRINT_PLAIN, "%lld", (long long)eligible);
 	}

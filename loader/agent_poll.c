@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include "addr.h"
 #include "agent_poll.h"
 #include "checker.h"
 #include "clock.h"
+#include "jitter.h"
 #include "log.h"
 
 #define ACCURACY_US	1000
@@ -44,16 +44,6 @@ static void arm(struct poll *p, __u64 at_us)
 		err = sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
 	if (err < 0)	/* cannot happen with a timer of ours in a loop that lives */
 		log_ret(err, "agent of backend %d: timer does not start, it is not asked any more", p->id);
-}
-
-/* A tenth more or less, so that those who came together do not stay together. */
-static __u64 next_us(const struct poll *p, __u64 now)
-{
-	__u64 interval = p->what.conf.interval_ms * 1000ULL, dice;
-
-	if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) != sizeof(dice))
-		dice = now;
-	return now + interval - interval / 10 + dice % (interval / 5);
 }
 
 static void on_answer(void *arg, const struct checker_answer *answer, const char *transcript)
@@ -106,7 +96,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 	(void)s;
 	(void)usec;
-	arm(p, next_us(p, clock_us()));
+	arm(p, clock_us() + jitter(p->what.conf.interval_ms * 1000ULL));
 	if (!p->serial)
 		ask(p);
 	return 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One table of routes, and the functions in it: each turns a request into one call of control.h
- * and its outcome into a document. Requests are read with suspicion here (size, depth, duplicate
- * and unknown fields, types); what the values mean is decided below. It knows no sockets.
+ * and its outcome into a document. What the values mean is decided below. It knows no sockets.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -11,14 +10,13 @@
 #include <time.h>
 
 #include "api.h"
+#include "api_body.h"
 #include "api_names.h"
 #include "metrics.h"
 #include "num.h"
 
 #define TYPE_JSON	"application/json"
 #define TYPE_METRICS	"text/plain; version=0.0.4; charset=utf-8"
-#define MAX_DEPTH	8	/* no request nests deeper than 2 */
-#define NUMBER_LEN	24
 #define MAX_PATH	256
 
 /* One request on its way through a route. */
@@ -37,136 +35,6 @@ struct route {
 	const char *fields;		/* of the body: "a, b, c" */
 	int (*run)(struct call *call);	/* 0, or -errno with call->err set */
 };
-
-/* jansson's own limit of nesting is a compile-time 2048: recursion that deep is a gift to nobody. */
-static bool is_too_deep(const char *text)
-{
-	bool quoted = false;
-	int depth = 0;
-
-	for (; *text; text++) {
-		if (quoted && *text == '\\' && text[1])
-			text++;
-		else if (*text == '"')
-			quoted = !quoted;
-		else if (!quoted && (*text == '{' || *text == '['))
-			depth++;
-		else if (!quoted && (*text == '}' || *text == ']'))
-			depth--;
-		if (depth > MAX_DEPTH)
-			return true;
-	}
-	return false;
-}
-
-static bool is_field_of(const struct route *route, const char *field)
-{
-	size_t len = strlen(field), word;
-
-	for (const char *at = route->fields; *at; at += word + strspn(at + word, ", ")) {
-		word = strcspn(at, ",");
-		if (word == len && memcmp(at, field, len) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int read_body(struct call *call, const struct route *route)
-{
-	const struct http_request *req = call->req;
-	json_error_t why;
-	const char *field;
-	json_t *value;
-
-	if (req->body_too_big)
-		return lb_error(&call->err, LB_EXIT_USAGE, "the request is longer than %d bytes", API_MAX_BODY);
-	if (req->body_len == 0) {
-		call->body = json_object();
-		return call->body ? 0 : lb_error(&call->err, LB_EXIT_FAILED, "out of memory");
-	}
-	if (is_too_deep(req->body))
-		return lb_error(&call->err, LB_EXIT_USAGE, "the request nests deeper than %d levels", MAX_DEPTH);
-	call->body = json_loadb(req->body, req->body_len, JSON_REJECT_DUPLICATES, &why);
-	if (!call->body)
-		return lb_error(&call->err, LB_EXIT_USAGE, "the request is not JSON: line %d, column %d: %s",
-				why.line, why.column, why.text);
-	if (!json_is_object(call->body))
-		return lb_error(&call->err, LB_EXIT_USAGE, "the request is not a JSON object");
-	json_object_foreach(call->body, field, value)
-		if (!is_field_of(route, field))
-			return lb_error(&call->err, LB_EXIT_USAGE, "unknown field \"%.64s\": this request "
-					"takes %s", field, *route->fields ? route->fields : "none");
-	return 0;
-}
-
-/* A string, or a whole number as text in buf; NULL with err set for anything else. */
-static const char *text_of(const json_t *value, const char *field, char buf[static NUMBER_LEN],
-			   struct lb_error *err)
-{
-	if (json_is_string(value))
-		return json_string_value(value);
-	if (json_is_integer(value)) {
-		snprintf(buf, NUMBER_LEN, "%lld", (long long)json_integer_value(value));
-		return buf;
-	}
-	lb_error(err, LB_EXIT_USAGE, "%s: neither a string nor a whole number", field);
-	return NULL;
-}
-
-/* Of an optional field: *out stays NULL when it is absent or null. */
-static int get_text(struct call *call, const char *field, char buf[static NUMBER_LEN], const char **out)
-{
-	const json_t *value = json_object_get(call->body, field);
-
-	if (!value || json_is_null(value))
-		return 0;
-	*out = text_of(value, field, buf, &call->err);
-	return *out ? 0 : -EINVAL;
-}
-
-/* The same for fields that are never numbers. */
-static int get_string(struct call *call, const char *field, const char **out)
-{
-	const json_t *value = json_object_get(call->body, field);
-
-	if (!value || json_is_null(value))
-		return 0;
-	if (!json_is_string(value))
-		return lb_error(&call->err, LB_EXIT_USAGE, "%s: not a string", field);
-	*out = json_string_value(value);
-	return 0;
-}
-
-static int need_string(struct call *call, const char *field, const char **out)
-{
-	int err = get_string(call, field, out);
-
-	if (!err && !*out)
-		return lb_error(&call->err, LB_EXIT_USAGE, "field \"%s\" is missing", field);
-	return err;
-}
-
-/* One value or an array of them. bufs: room for numbers. */
-static int get_list(struct call *call, const char *field, size_t max, char (*bufs)[NUMBER_LEN],
-		    const char **out, size_t *out_n)
-{
-	const json_t *value = json_object_get(call->body, field);
-	size_t n = json_is_array(value) ? json_array_size(value) : 1;
-
-	if (!value || n == 0)
-		return lb_error(&call->err, LB_EXIT_USAGE, "field \"%s\" is missing", field);
-	if (n > max)
-		return lb_error(&call->err, LB_EXIT_USAGE, "%s: %zu values, at most %zu are allowed",
-				field, n, max);
-	for (size_t i = 0; i < n; i++) {
-		out[i] = text_of(json_is_array(value) ? json_array_get(value, i) : value, field, bufs[i],
-				 &call->err);
-		if (!out[i])
-			return -EINVAL;
-	}
-	*out_n = n;
-	return 0;
-}
 
 static int show(struct call *call, json_t *doc)
 {
@@ -235,7 +103,7 @@ static int get_events(struct call *call)
 static int get_check(struct call *call, struct check_conf *conf, const struct check_conf **out)
 {
 	const char *kind = NULL;
-	int err = get_string(call, "check", &kind);
+	int err = api_body_string(call->body, "check", &kind, &call->err);
 	int found;
 
 	if (err || !kind)
@@ -250,26 +118,47 @@ static int get_check(struct call *call, struct check_conf *conf, const struct ch
 	return 0;
 }
 
+static int get_agent(struct call *call, struct agent_conf *conf, const struct agent_conf **out)
+{
+	char buf[API_NUMBER_LEN];
+	const char *text = NULL;
+	uint64_t port = 0;
+	int err = api_body_text(call->body, "agent", buf, &text, &call->err);
+
+	if (err || !text)
+		return err;
+	if (num_parse(text, 1, 65535, &port) < 0)
+		return lb_error(&call->err, LB_EXIT_USAGE, "agent \"%.64s\" is not 1-65535: give the port that the agents "
+				"listen on, such as 9707", text);
+	*conf = agent_conf_default;
+	conf->port = port;
+	*out = conf;
+	return 0;
+}
+
 static int post_service(struct call *call)
 {
-	char vip_bufs[2][NUMBER_LEN], port_bufs[LB_MAX_PORTS][NUMBER_LEN];
+	char vip_bufs[2][API_NUMBER_LEN], port_bufs[LB_MAX_PORTS][API_NUMBER_LEN];
 	struct service_spec spec = {};
-	struct check_conf conf;
+	struct check_conf check;
+	struct agent_conf agent;
 	int err;
 
-	err = need_string(call, "name", &spec.name);
+	err = api_body_need(call->body, "name", &spec.name, &call->err);
 	if (!err)
-		err = get_list(call, "vip", 2, vip_bufs, spec.vips, &spec.vips_n);
+		err = api_body_list(call->body, "vip", 2, vip_bufs, spec.vips, &spec.vips_n, &call->err);
 	if (!err)
-		err = get_list(call, "ports", LB_MAX_PORTS, port_bufs, spec.ports, &spec.ports_n);
+		err = api_body_list(call->body, "ports", LB_MAX_PORTS, port_bufs, spec.ports, &spec.ports_n, &call->err);
 	if (!err)
-		err = get_string(call, "mode", &spec.mode);
+		err = api_body_string(call->body, "mode", &spec.mode, &call->err);
 	if (!err)
-		err = get_string(call, "scheduler", &spec.scheduler);
+		err = api_body_string(call->body, "scheduler", &spec.scheduler, &call->err);
 	if (!err)
-		err = get_string(call, "refuse", &spec.refuse);
+		err = api_body_string(call->body, "refuse", &spec.refuse, &call->err);
 	if (!err)
-		err = get_check(call, &conf, &spec.check);
+		err = get_check(call, &check, &spec.check);
+	if (!err)
+		err = get_agent(call, &agent, &spec.agent);
 	return err ? err : control_service_add(call->ctl, &spec, &call->say, &call->err);
 }
 
@@ -280,31 +169,31 @@ static int delete_service(struct call *call)
 
 static int post_backend(struct call *call)
 {
-	char weight_buf[NUMBER_LEN], conns_buf[NUMBER_LEN];
+	char weight_buf[API_NUMBER_LEN], conns_buf[API_NUMBER_LEN];
 	struct backend_spec spec = {};
 	int err;
 
-	err = need_string(call, "name", &spec.name);
+	err = api_body_need(call->body, "name", &spec.name, &call->err);
 	if (!err)
-		err = need_string(call, "address", &spec.address);
+		err = api_body_need(call->body, "address", &spec.address, &call->err);
 	if (!err)
-		err = get_string(call, "service", &spec.service);
+		err = api_body_string(call->body, "service", &spec.service, &call->err);
 	if (!err)
-		err = get_text(call, "weight", weight_buf, &spec.weight);
+		err = api_body_text(call->body, "weight", weight_buf, &spec.weight, &call->err);
 	if (!err)
-		err = get_text(call, "max_conns", conns_buf, &spec.max_conns);
+		err = api_body_text(call->body, "max_conns", conns_buf, &spec.max_conns, &call->err);
 	return err ? err : control_backend_add(call->ctl, &spec, &call->say, &call->err);
 }
 
 static int patch_backend(struct call *call)
 {
-	char weight_buf[NUMBER_LEN], conns_buf[NUMBER_LEN];
+	char weight_buf[API_NUMBER_LEN], conns_buf[API_NUMBER_LEN];
 	const char *weight = NULL, *max_conns = NULL;
 	int err;
 
-	err = get_text(call, "weight", weight_buf, &weight);
+	err = api_body_text(call->body, "weight", weight_buf, &weight, &call->err);
 	if (!err)
-		err = get_text(call, "max_conns", conns_buf, &max_conns);
+		err = api_body_text(call->body, "max_conns", conns_buf, &max_conns, &call->err);
 	return err ? err : control_backend_set(call->ctl, call->name, weight, max_conns, &call->say,
 					       &call->err);
 }
@@ -320,10 +209,10 @@ static int delete_backend(struct call *call)
 
 static int post_drain(struct call *call)
 {
-	char buf[NUMBER_LEN];
+	char buf[API_NUMBER_LEN];
 	const char *text = NULL;
 	uint64_t deadline_ms = 0;
-	int err = get_text(call, "deadline_ms", buf, &text);
+	int err = api_body_text(call->body, "deadline_ms", buf, &text, &call->err);
 
 	if (err)
 		return err;
@@ -357,9 +246,9 @@ static int post_interface(struct call *call)
 	const char *name = NULL, *mode = "auto";
 	int found, err;
 
-	err = need_string(call, "name", &name);
+	err = api_body_need(call->body, "name", &name, &call->err);
 	if (!err)
-		err = get_string(call, "mode", &mode);
+		err = api_body_string(call->body, "mode", &mode, &call->err);
 	if (err)
 		return err;
 	found = xdp_mode_from_str(mode);
@@ -387,7 +276,7 @@ static int post_save(struct call *call)
 static const struct route routes[] = {
 	{ "GET",    API_STATUS,			"", get_status },
 	{ "GET",    API_SERVICES,		"", get_services },
-	{ "POST",   API_SERVICES,		"name, vip, ports, mode, scheduler, refuse, check", post_service },
+	{ "POST",   API_SERVICES,		"name, vip, ports, mode, scheduler, refuse, check, agent", post_service },
 	{ "DELETE", API_SERVICES "/*",		"", delete_service },
 	{ "GET",    API_BACKENDS,		"", get_backends },
 	{ "POST",   API_BACKENDS,		"name, address, service, weight, max_conns", post_backend },
@@ -474,7 +363,7 @@ static int run_route(const struct route *route, struct call *call, struct http_a
 	if (strcmp(route->method, "GET") != 0 && !call->req->may_change)
 		return answer_error(out, 403, LB_EXIT_NOT_PERMITTED, "not permitted: changes are for root, "
 				    "the daemon's user and members of the socket's group (try sudo)");
-	err = read_body(call, route);
+	err = api_body_read(call->req, route->fields, &call->body, &call->err);
 	if (!err)
 		err = route->run(call);
 	if (err < 0 && call->err.code == LB_EXIT_OK)

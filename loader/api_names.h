@@ -11,7 +11,7 @@
  *
  *   GET    /v1/status
  *   GET    /v1/services
- *   POST   /v1/services            {name, vip: [..], ports: [..], mode?, scheduler?, refuse?, check?}
+ *   POST   /v1/services            {name, vip: [..], ports: [..], mode?, scheduler?, refuse?, check?, agent?: port}
  *   DELETE /v1/services/NAME
  *   GET    /v1/backends
  *   POST   /v1/backends            {name, address, service?, weight?, max_conns?}
@@ -34,7 +34,7 @@
  *   GET    /v1/version
  *   GET    /metrics                Prometheus text
  *
- * Numbers in requests (weight, ports, max_conns) may be JSON numbers or strings; strings are parsed strictly.
+ * Numbers in requests (weight, ports, max_conns, agent) may be JSON numbers or strings; strings are parsed strictly.
  */
 #ifndef LB_API_NAMES_H
 #define LB_API_NAMES_H

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include "addr.h"
 #include "check_inner.h"
 #include "clock.h"
+#include "jitter.h"
 #include "log.h"
 #include "num.h"
 
@@ -51,18 +51,6 @@ static_assert(ARRAY_SIZE(result_names) == CHECK_RESULT_MAX, "a name for every re
 const char *check_result_to_str(enum check_result r)
 {
 	return (unsigned int)r < CHECK_RESULT_MAX ? result_names[r] : "?";
-}
-
-/* interval_us +-10 %, so that checks which once started together drift apart (xorshift64: Marsaglia
- * 2003; nothing secret hangs on it). */
-static __u64 jitter(struct checks *checks, __u64 interval_us)
-{
-	__u64 range = interval_us / 5 + 1;
-
-	checks->random ^= checks->random << 13;
-	checks->random ^= checks->random >> 7;
-	checks->random ^= checks->random << 17;
-	return interval_us - interval_us / 10 + checks->random % range;
 }
 
 static void arm(struct target *t, __u64 at_us)
@@ -187,7 +175,7 @@ static void arm_next(struct target *t, __u64 now)
 {
 	__u64 interval = t->what.conf.interval_ms * 1000ULL;
 	bool doubt = t->tally.count && t->tally.worse;
-	__u64 next = t->run.start_us + jitter(t->run.checks, doubt ? interval / 2 : interval * t->stretch);
+	__u64 next = t->run.start_us + jitter(doubt ? interval / 2 : interval * t->stretch);
 	__u64 soonest = now + interval / 10 + 1000;
 
 	arm(t, next > soonest ? next : soonest);
@@ -295,10 +283,6 @@ int checks_open(sd_event *event, void (*verdict)(void *arg, int id, enum backend
 
 	if (!checks)
 		return -ENOMEM;
-	/* Early in the boot there may be no randomness yet; the clock will do for spreading checks. */
-	if (getrandom(&checks->random, sizeof(checks->random), GRND_NONBLOCK) != sizeof(checks->random))
-		checks->random = clock_us();
-	checks->random |= 1;
 	checks->event = sd_event_ref(event);
 	checks->verdict = verdict;
 	checks->arg = arg;
@@ -400,6 +384,16 @@ static void arm_first(struct target *t)
 	arm(t, next);
 }
 
+/* Somebody else knows better. A check under way may have begun before that was so: it does not count. */
+static void begin_again(struct target *t, enum backend_health health, bool fresh)
+{
+	check_tally_reset(&t->tally, health, fresh, clock_ns());
+	if (t->run.phase == RUN_IDLE)
+		return;
+	check_run_stop(&t->run);
+	arm_first(t);
+}
+
 int checks_set(struct checks *checks, int id, const struct check_target *target,
 	       enum backend_health health, bool fresh)
 {
@@ -422,7 +416,7 @@ int checks_set(struct checks *checks, int id, const struct check_target *target,
 	/* Whoever says "fresh" at every look must not keep the first check from ever coming to its end. */
 	if (t && (!fresh || t->tally.fresh) && target_is_same(&t->what, target)) {
 		if (t->tally.health != health)
-			check_tally_reset(&t->tally, health, fresh);
+			begin_again(t, health, fresh);
 		return 0;
 	}
 	/* Changed before its first result: still nobody knows. */

@@ -63,8 +63,8 @@ void checks_set_hop(struct checks *checks, int (*hop)(void *arg, int id, struct 
  * the pool believes now. fresh: nobody knows yet, the first result decides at once; else
  * rise and fall count from health. The first check starts without delay, or, when many targets
  * come together, one a millisecond. The same target again, not fresh or still without a first result,
- * leaves a running check and its counts alone. 0, -EINVAL (id, port), -ENOTSUP (nobody has written this kind yet) or -ENOMEM: then
- * the checks are as they were. */
+ * leaves a running check and its counts alone, unless health is not what they last led to: then they begin anew.
+ * 0, -EINVAL (id, port), -ENOTSUP (nobody has written this kind yet) or -ENOMEM: then the checks are as they were. */
 int checks_set(struct checks *checks, int id, const struct check_target *target,
 	       enum backend_health health, bool fresh);
 void checks_remove(struct checks *checks, int id);
@@ -145,7 +145,7 @@ struct check_tally {
  * is more than the fifth within a minute doubles rise, up to eightfold, until nothing has changed for 5 minutes. */
 bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 rise, __u16 fall, __u64 now_ns);
 __u32 check_tally_rise(struct check_tally *tally, __u16 rise, __u64 now_ns);	/* with damping */
-/* Another health from elsewhere; the memory of changes stays. */
-void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh);
+/* Another health from elsewhere; that is a change, too, among those remembered. */
+void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh, __u64 now_ns);
 
 #endif

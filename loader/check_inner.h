@@ -64,7 +64,6 @@ struct checks {
 	sd_event *event;
 	void (*verdict)(void *arg, int id, enum backend_health health, const char *reason);
 	void *arg;
-	__u64 random;
 	__u64 first_us;			/* when the latest newcomer starts */
 	struct checker *checker;	/* NULL: no kind had use for it yet */
 	int (*hop)(void *arg, int id, struct nexthop *out);

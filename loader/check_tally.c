@@ -42,12 +42,23 @@ __u32 check_tally_rise(struct check_tally *tally, __u16 rise, __u64 now_ns)
 	return (rise ? rise : 1) * (tally->damping ? tally->damping : 1U);
 }
 
-void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh)
+static void believe(struct check_tally *tally, enum backend_health health, bool fresh)
 {
 	tally->health = health;
 	tally->fresh = fresh;
 	tally->count = 0;
 	tally->worse = false;
+}
+
+void check_tally_reset(struct check_tally *tally, enum backend_health health, bool fresh, __u64 now_ns)
+{
+	bool was_down = tally->health >= HEALTH_DOWN, known = !fresh && !tally->fresh;
+
+	believe(tally, health, fresh);
+	/* Traffic is quicker than any check to see that a server has gone, and would hide half of what flaps. From down to
+	 * dead it has not come and gone. */
+	if (known && was_down != (health >= HEALTH_DOWN))
+		note_change(tally, now_ns);
 }
 
 /* No accident of a moment, and the next mail may be a real virus. Said each time: whoever has kept the backend in spite of
@@ -70,7 +81,7 @@ bool check_tally_add(struct check_tally *tally, enum check_result result, __u16 
 	seen = tally->unscanned ? HEALTH_DOWN : health_of(result);
 	worse = seen > tally->health;
 	if (tally->fresh) {
-		check_tally_reset(tally, seen, false);
+		believe(tally, seen, false);
 		return true;
 	}
 	/* DEAD is the daemon's word, not a check's: a failed check agrees with it. */

@@ -90,6 +90,7 @@ int control_open(sd_event *event, const struct control_paths *paths, struct cont
 	if (ret)
 		goto out;
 	ctl->manage_vips = paths->manage_vips && ctl->config->manage_vips;
+	ctl->fixed = config_fixed_of(ctl->config);
 	opt.flows = ctl->config->flows;
 	opt.hash_seed = ctl->config->hash_seed;
 	opt.half_open_ns = ctl->config->half_open_ms * 1000000;
@@ -188,7 +189,7 @@ int control_service_add(struct control *ctl, const struct service_spec *spec, st
 			struct lb_error *err)
 {
 	struct pool *before;
-	char text[ADDR_STRLEN], ports[80] = "", vips[100] = "";
+	char text[ADDR_STRLEN], ports[80] = "", vips[100] = "", agents[32] = "";
 	const struct service *svc;
 	int ret, index;
 
@@ -205,8 +206,10 @@ int control_service_add(struct control *ctl, const struct service_spec *spec, st
 				 addr_to_str(&svc->vip[f], text));
 	for (__u32 p = 0; p < svc->ports_n; p++)
 		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%u", p ? "," : "", svc->ports[p]);
-	control_say_line(ctl, say, "service %s added: %s port %s, %s, %s; now add backends", svc->name, vips, ports,
-			 mode_to_str(svc->mode), scheduler_to_str(svc->scheduler));
+	if (svc->agent.port)
+		snprintf(agents, sizeof(agents), ", agents at port %u", svc->agent.port);
+	control_say_line(ctl, say, "service %s added: %s port %s, %s, %s%s; now add backends", svc->name, vips, ports,
+			 mode_to_str(svc->mode), scheduler_to_str(svc->scheduler), agents);
 	control_save_state(ctl, say);
 	return 0;
 }

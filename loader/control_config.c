@@ -75,6 +75,7 @@ static void say_reload(struct control *ctl, const struct pool *was, struct contr
 {
 	const struct pool *is = ctl->config->pool;
 	int added = 0, removed = 0, changed = 0;
+	char missing[160];
 
 	for (int id = 1; id < LB_MAX_BACKENDS; id++) {
 		const struct backend *a = &was->backends[id], *b = &is->backends[id];
@@ -85,7 +86,13 @@ static void say_reload(struct control *ctl, const struct pool *was, struct contr
 		changed += old && new && (a->weight != b->weight || a->max_flows != b->max_flows || a->admin != b->admin ||
 					  strcmp(a->name, b->name) != 0);
 	}
-	control_say_line(ctl, say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
+	config_fixed_missing(&ctl->fixed, ctl->config, missing, sizeof(missing));
+	if (*missing)
+		control_say_line(ctl, say, "config read: %d backends added, %d removed, %d changed; not in effect yet: %s, which "
+				 "lbd takes up only when it starts: restart it, no session is lost by that",
+				 added, removed, changed, missing);
+	else
+		control_say_line(ctl, say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
 }
 
 int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err)

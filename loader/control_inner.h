@@ -9,6 +9,7 @@
 #include <limits.h>
 #include "clock.h"
 #include "agent_poll.h"
+#include "config_fixed.h"
 #include "control.h"
 #include "datapath.h"
 #include "nexthop.h"
@@ -66,6 +67,7 @@ struct control {
 	struct control_address addresses[CONTROL_MAX_ADDRESSES];
 	size_t addresses_n;
 	char config_path[PATH_MAX], state_path[PATH_MAX], addresses_path[PATH_MAX];
+	struct config_fixed fixed;	/* as it was at the start */
 	bool manage_vips;
 	bool adopted;
 	int rst_fd;

@@ -51,6 +51,7 @@ bool panic_relax(struct panic_member *members, size_t n, __u8 percent)
 	if (!held || held * 100 > (held + up) * percent)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		members[i].held = false;
+		if (members[i].held)
+			members[i] = (struct panic_member){};
 	return true;
 }

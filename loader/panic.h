@@ -27,7 +27,8 @@ __u64 panic_window_ns(const struct check_conf *conf);
  * back. */
 bool panic_fall(struct panic_member *members, size_t n, size_t which, __u8 percent, __u64 window_ns, __u64 now_ns);
 /* Some checks are good again (their down is cleared), or some are certain now: is the panic over? True: the held are
- * no more than percent of those held or up, and nothing is held any more: the caller takes down whoever still is. */
+ * no more than percent of those held or up, and nothing is held any more. What the checks said of those that were
+ * was not believed, so they count as up: the caller has them judged anew. */
 bool panic_relax(struct panic_member *members, size_t n, __u8 percent);
 
 #endif

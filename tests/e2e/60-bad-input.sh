@@ -102,6 +102,7 @@ bad "port 25x" 2 '25x' lbctl service add other --vip 192.0.2.27 --port 25x
 bad "a port twice" '2|6' '25' lbctl service add other --vip 192.0.2.27 --port 25,25
 bad "an unknown mode" 2 'teleport' lbctl service add other --vip 192.0.2.27 --port 25 --mode teleport
 bad "an unknown scheduler" 2 'fair' lbctl service add other --vip 192.0.2.27 --port 25 --scheduler fair
+bad "a bad agent port" 2 '97070' lbctl service add other --vip 192.0.2.27 --port 25 --agent 97070
 bad "a service without a VIP" 2 'vip' lbctl service add other --port 25
 bad "removing a service that has backends" 6 'backends' lbctl service remove smtp
 
@@ -131,6 +132,22 @@ bad "the daemon is not running" 3 'lbd|daemon' lbctl_nowhere list
 bad "a second daemon" '1|6' 'already|running|lock' lbd_second
 bad "a config that is no YAML" 2 'bad\.yaml:[0-9]+:[0-9]+: ' lbd_check 'services: ['
 bad "a config with an unknown key" 2 'bad\.yaml:[0-9]+:[0-9]+: .*servces' lbd_check 'servces: []'
+
+# Not bad, but more than a reload can do: it says so, and goes on saying so.
+lbctl save >/dev/null
+is "a reload of what is running needs no more words" "$(lbctl reload)" "config read: 0 backends added, 0 removed, 0 changed"
+sed -i '/^flows:/d; $a flows: 4096' "$LAB_DIR/etc/mailxdp.yaml"
+limit=$(lbctl status --json | jq .flows.limit)
+late="config read: 0 backends added, 0 removed, 0 changed; not in effect yet: flows 4096 (now $limit), which lbd takes up \
+only when it starts: restart it, no session is lost by that"
+is "another size of the flow table: what, why, what to do" "$(lbctl reload)" "$late"
+is "and again" "$(lbctl reload)" "$late"
+is "the table is as it was" "$(lbctl status --json | jq .flows.limit)" "$limit"
+lbd_stop
+lbd_start
+is "a restart does it" "$(lbctl status --json | jq .flows.limit)" 4096
+is "then a reload has nothing to add" "$(lbctl reload)" "config read: 0 backends added, 0 removed, 0 changed"
+wait_for 10 all_up || note "not all are up again"
 
 check "the daemon answers as before" lbctl status
 check "mail flows as before" smtp_load c1 "$VIP4" 25 20 5

@@ -174,17 +174,33 @@ check "so do the metrics" grep -q 'agent_failures_total{service="smtp",backend="
 
 # The one for Postfix, on a queue of our making.
 queue=$LAB_DIR/mail/queue
-mkdir -p "$LAB_DIR/etc/postfix" "$queue"/{incoming,active,deferred}
+mkdir -p "$LAB_DIR/etc/postfix" "$LAB_DIR/run/agent" "$queue"/{incoming,active,deferred}
+touch "$LAB_DIR/etc/postfix/master.cf" # postconf warns of its absence
 printf 'queue_directory = %s\nqmgr_message_active_limit = 20\n' "$queue" >"$LAB_DIR/etc/postfix/main.cf"
-agent_start 2 env MAIL_CONFIG="$LAB_DIR/etc/postfix" "$LAB_TOP/loader/postfix-agent"
+agent_start 2 env MAIL_CONFIG="$LAB_DIR/etc/postfix" RUNTIME_DIRECTORY="$LAB_DIR/run/agent" "$LAB_TOP/loader/postfix-agent"
 touch "$queue"/deferred/{1..50}
 check "postfix-agent: an empty queue is all of the weight" wait_for 5 of_is mailx2 .agent.text "100% (queue 0 of 20)"
 touch "$queue"/incoming/{1..4} "$queue"/active/{5..9}
 check "9 of 20: less" wait_for 5 of_is mailx2 '"\(.state) \(.agent.text)"' "up 60% (queue 9 of 20)"
 touch "$queue"/active/{10..18}
-check "18 of 20: it drains" wait_for 5 of_is mailx2 '"\(.state) \(.reason)"' "draining agent: drain, 60% (queue 18 of 20)"
+check "18 of 20: it drains" wait_for 5 of_is mailx2 '"\(.state) \(.reason)"' "draining agent: drain, 60% (queue 18 of 20, drains to 13)"
+before=$(events_of mailx2)
+rm "$queue"/active/18
+check "17 of 20: it still does" wait_for 5 of_is mailx2 '"\(.state) \(.reason)"' "draining agent: drain, 60% (queue 17 of 20, drains to 13)"
+touch "$queue"/active/18
+heard 2
+rm "$queue"/active/{15..18}
+check "14 of 20: still" wait_for 5 of_is mailx2 '"\(.state) \(.reason)"' "draining agent: drain, 60% (queue 14 of 20, drains to 13)"
+is "nothing has happened to it meanwhile" "$(events_of mailx2)" "$before"
+rm "$queue"/active/14
+check "13 of 20: it takes sessions again" wait_for 5 of_is mailx2 '"\(.state) \(.agent.text)"' "up 40% (queue 13 of 20)"
+touch "$queue"/active/{14..17}
+check "17 of 20: it goes on taking them" wait_for 5 of_is mailx2 '"\(.state) \(.agent.text)"' "up 20% (queue 17 of 20)"
 rm "$queue"/active/*
 check "4 of 20: it takes sessions again" wait_for 5 of_is mailx2 '"\(.state) \(.agent.text)"' "up 80% (queue 4 of 20)"
+is "without a place to remember it the high mark alone counts" \
+	"$(touch "$queue"/active/{1..11}; MAIL_CONFIG=$LAB_DIR/etc/postfix "$LAB_TOP/loader/postfix-agent"; rm "$queue"/active/*)" \
+	"up ready 30% # queue 15 of 20"
 rm -r "$queue"/active
 check "a queue that cannot be read says nothing" wait_for 5 of_is mailx2 .agent.answered false
 is "and changes nothing" "$(of mailx2 '"\(.state) \(.agent.text)"')" "up 80% (queue 4 of 20)"
@@ -197,10 +213,17 @@ lbd_kill9
 lbd_start
 share_of_mailx2 20
 is "after kill -9 it gets no session" "$SHARE" 0
-check "and drains" wait_for 5 of_is mailx2 '"\(.state) \(.reason)"' "draining agent: drain (queue 18 of 20)"
+check "and drains" wait_for 5 of_is mailx2 '"\(.state) \(.reason)"' "draining agent: drain (queue 18 of 20, drains to 13)"
 rm "$queue"/active/*
 check "until it is ready" wait_for 5 of_is mailx2 '"\(.state) \(.agent.text)"' "up 80% (queue 4 of 20)"
 
+is "a service from the command line can have agents, too" \
+	"$(lbctl service add more --vip 192.0.2.26 --port 587 --scheduler random --check none --agent "$PORT")" \
+	"service more added: 192.0.2.26 port 587, nat, random, agents at port $PORT; now add backends"
+lbctl add mailx4 "$(server_addr 3)" --service more >/dev/null
+check "they are asked" wait_for 10 of_is mailx4 .agent.text "100%"
+check "lbctl service list shows the port" grep -qE "^more .* port $PORT " <(lbctl service list)
 lbctl save >/dev/null
 check "lbctl save keeps the agent" grep -q "agent: {port: $PORT, interval: 200ms, timeout: 1s}" "$LAB_DIR/etc/mailxdp.yaml"
+check "and that of the command line, with the usual times" grep -q "agent: {port: $PORT, interval: 5s, timeout: 2s}" "$LAB_DIR/etc/mailxdp.yaml"
 lab_done

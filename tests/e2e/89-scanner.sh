@@ -4,57 +4,15 @@
 # otherwise, even when that leaves none; one that refuses it, a real Postfix among them, does.
 . "$(dirname "$0")/../harness/lab.sh"
 . "$(dirname "$0")/../harness/mood.sh"
+. "$(dirname "$0")/../harness/postfix.sh"
 
 CHECK="kind: canary, to: sink@example.com, must-refuse: eicar, interval: 500ms, timeout: 5s, rise: 1, fall: 10"
 
 # mailx1: Postfix, which looks into bodies itself.
-postfix_start()
+scanning_postfix()
 {
-	local dir=$LAB_DIR/run/postfix
-	mkdir -p "$dir/queue" "$dir/data"
-	chown postfix "$dir/data"
-	cat >"$dir/main.cf" <<-CF
-		compatibility_level = 3.6
-		queue_directory = $dir/queue
-		data_directory = $dir/data
-		command_directory = /usr/sbin
-		daemon_directory = /usr/lib/postfix/sbin
-		mail_owner = postfix
-		setgid_group = postdrop
-		maillog_file = /dev/stdout
-		myhostname = mailx1.example.com
-		mydestination =
-		mynetworks = 10.0.0.0/24 192.0.2.0/24
-		inet_interfaces = all
-		default_transport = discard:
-		body_checks = regexp:$dir/body
-		smtpd_recipient_restrictions = permit_mynetworks, reject
-		alias_maps =
-		local_recipient_maps =
-		smtpd_peername_lookup = no
-	CF
-	cat >"$dir/master.cf" <<-CF
-		smtp      inet  n - n - -  smtpd
-		cleanup   unix  n - n - 0  cleanup
-		qmgr      unix  n - n 300 1 qmgr
-		rewrite   unix  - - n - -  trivial-rewrite
-		discard   unix  - - n - -  discard
-		bounce    unix  - - n - 0  bounce
-		defer     unix  - - n - 0  bounce
-		error     unix  - - n - -  error
-		anvil     unix  - - n - 1  anvil
-		proxymap  unix  - - n - -  proxymap
-		tlsmgr    unix  - - n 1000? 1 tlsmgr
-		postlog   unix-dgram n - n - 1 postlogd
-	CF
-	echo '/^X5O.*EICAR-STANDARD-ANTIVIRUS-TEST-FILE/ REJECT test virus' >"$dir/body"
-	SPAWN_LOG=postfix spawn m1 postfix -c "$dir" start-fg
-	wait_for 20 smtp_answers m1
-}
-
-smtp_answers()
-{
-	[ -n "$(in_ns "$1" ss -Hltn 'sport = :25')" ]
+	echo '/^X5O.*EICAR-STANDARD-ANTIVIRUS-TEST-FILE/ REJECT test virus' >"$LAB_DIR/run/body"
+	postfix_start 1 "body_checks = regexp:$LAB_DIR/run/body"
 }
 
 settled()
@@ -79,7 +37,7 @@ not_said()
 
 need_lbd
 lab_up two 1 4
-if command -v postfix >/dev/null && postfix_start; then
+if scanning_postfix; then
 	first="a real Postfix with body_checks"
 else
 	skip_one "a real Postfix" "it does not start here"

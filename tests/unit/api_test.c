@@ -85,11 +85,13 @@ static void every_change_reaches_its_function(void **state)
 	(void)state;
 	expect_asked("POST", "/v1/services",
 		     "{\"name\":\"s\",\"vip\":[\"192.0.2.1\",\"2001:db8::1\"],\"ports\":[25,\"587\"],\"mode\":\"dsr\","
-		     "\"scheduler\":\"maglev\",\"refuse\":\"drop\",\"check\":\"none\"}",
+		     "\"scheduler\":\"maglev\",\"refuse\":\"drop\",\"check\":\"none\",\"agent\":9707}",
 		     "service_add s vips 2 192.0.2.1 2001:db8::1 ports 2 25 587 mode dsr scheduler maglev "
-		     "refuse drop check none");
+		     "refuse drop check none agent 9707");
 	expect_asked("POST", "/v1/services", "{\"name\":\"s\",\"vip\":\"192.0.2.1\",\"ports\":25}",
-		     "service_add s vips 1 192.0.2.1 - ports 1 25 - mode - scheduler - refuse - check -");
+		     "service_add s vips 1 192.0.2.1 - ports 1 25 - mode - scheduler - refuse - check - agent 0");
+	expect_asked("POST", "/v1/services", "{\"name\":\"s\",\"vip\":\"192.0.2.1\",\"ports\":25,\"agent\":\"9707\"}",
+		     "service_add s vips 1 192.0.2.1 - ports 1 25 - mode - scheduler - refuse - check - agent 9707");
 	expect_asked("DELETE", "/v1/services/s", "", "service_remove s");
 	expect_asked("POST", "/v1/backends", "{\"name\":\"b\",\"address\":\"192.0.2.9\"}",
 		     "backend_add b 192.0.2.9 service - weight - max_conns -");
@@ -169,6 +171,10 @@ static void bad_requests_say_what_is_wrong(void **state)
 		       "ports: neither");
 	expect_refused("POST", "/v1/services", "{\"name\":\"s\",\"vip\":\"a\",\"ports\":[25],\"check\":\"ping\"}", 400,
 		       LB_EXIT_USAGE, "\"ping\" is not a kind");
+	expect_refused("POST", "/v1/services", "{\"name\":\"s\",\"vip\":\"a\",\"ports\":[25],\"agent\":0}", 400,
+		       LB_EXIT_USAGE, "agent \"0\" is not 1-65535");
+	expect_refused("POST", "/v1/services", "{\"name\":\"s\",\"vip\":\"a\",\"ports\":[25],\"agent\":{}}", 400,
+		       LB_EXIT_USAGE, "agent: neither");
 	expect_refused("POST", "/v1/interfaces", "{\"name\":\"e\",\"mode\":\"fast\"}", 400, LB_EXIT_USAGE, "\"fast\"");
 	expect_refused("POST", "/v1/backends/b/drain", "{\"deadline_ms\":-1}", 400, LB_EXIT_USAGE,
 		       "deadline_ms \"-1\"");
@@ -441,6 +447,11 @@ static void services_and_version_are_shown(void **state)
 	assert_int_equal(json_integer_value(json_object_get(svc, "eligible")), 1);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(svc, "check"), "port")), 25);
 	assert_true(json_is_null(json_object_get(svc, "agent")));
+	json_decref(doc);
+	fake.pool.services[0].agent = (struct agent_conf){ .port = 9707 };
+	assert_int_equal(call("GET", API_SERVICES, "", &doc), 200);
+	svc = json_array_get(json_object_get(doc, "services"), 0);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(svc, "agent"), "port")), 9707);
 	json_decref(doc);
 	assert_int_equal(call("GET", API_VERSION_PATH, "", &doc), 200);
 	assert_string_equal(json_string_value(json_object_get(doc, "version")), MAILXDP_VERSION);

@@ -357,6 +357,30 @@ static void the_same_target_again_disturbs_nothing(void **state)
 	close(fd);
 }
 
+/* It began while its SYN got no answer, and would fail although one would get an answer now. */
+static void a_check_from_before_another_verdict_does_not_count(void **state)
+{
+	struct seen *seen = *state;
+	struct check_status status = {};
+	struct check_target t;
+	__u16 port;
+	int filler, fd = silent_listener(&port, &filler), sockets = open_sockets();
+
+	t = target_at(port);
+	t.conf.timeout_ms = 300;
+	t.conf.fall = 1;
+	assert_int_equal(checks_set(seen->checks, 7, &t, HEALTH_DOWN, false), 0);
+	RUN_UNTIL(open_sockets() > sockets);
+	close(accept(fd, NULL, NULL));
+	assert_int_equal(checks_set(seen->checks, 7, &t, HEALTH_UP, false), 0);
+	assert_int_equal(open_sockets(), sockets);
+	RUN_UNTIL(checks_status(seen->checks, 7, &status) && status.at_ns);
+	assert_int_equal(status.last, CHECK_OK);
+	assert_int_equal(seen->verdicts, 0);
+	close(filler);
+	close(fd);
+}
+
 static void a_verdict_may_remove_its_target(void **state)
 {
 	struct seen *seen = *state;
@@ -474,10 +498,40 @@ static void what_flaps_must_be_good_for_longer(void **state)
 	assert_int_equal(flap(&tally, &now, 15), 0);
 	assert_int_equal(flap(&tally, &now, 1), 1);
 	/* another word from elsewhere does not wash it clean; five quiet minutes do */
-	check_tally_reset(&tally, HEALTH_DEAD, false);
+	check_tally_reset(&tally, HEALTH_DEAD, false, now);
 	assert_int_equal(check_tally_rise(&tally, 2, now + 290 * S), 16);
 	assert_int_equal(check_tally_rise(&tally, 2, now + 300 * S), 2);
 	assert_int_equal(check_tally_rise(&tally, 0, now + 300 * S), 1);
+}
+
+/* What the traffic finds out, and the checks are told. */
+static void what_flaps_by_other_witnesses_flaps(void **state)
+{
+	struct check_tally tally = { .health = HEALTH_UP };
+	__u64 now = 1000 * S;
+
+	(void)state;
+	for (int i = 0; i < 3; i++, now += S) {
+		assert_int_equal(check_tally_rise(&tally, 1, now), 1);
+		check_tally_reset(&tally, HEALTH_DOWN, false, now);
+		check_tally_reset(&tally, HEALTH_DEAD, false, now);
+		assert_true(check_tally_add(&tally, CHECK_OK, 1, 1, now));
+	}
+	/* three times down and up: the sixth change */
+	assert_int_equal(check_tally_rise(&tally, 1, now), 2);
+}
+
+static void a_first_word_is_no_change(void **state)
+{
+	struct check_tally tally = { .health = HEALTH_DOWN, .fresh = true };
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		check_tally_reset(&tally, HEALTH_UP, true, 1000 * S);
+		check_tally_reset(&tally, HEALTH_DOWN, true, 1000 * S);
+		check_tally_add(&tally, CHECK_OK, 1, 1, 1000 * S);
+	}
+	assert_int_equal(check_tally_rise(&tally, 1, 1000 * S), 1);
 }
 
 static void slow_changes_are_no_flapping(void **state)
@@ -591,6 +645,8 @@ int main(void)
 		cmocka_unit_test(rise_and_fall_are_counted),
 		cmocka_unit_test(every_result_but_internal_is_a_health),
 		cmocka_unit_test(what_flaps_must_be_good_for_longer),
+		cmocka_unit_test(what_flaps_by_other_witnesses_flaps),
+		cmocka_unit_test(a_first_word_is_no_change),
 		cmocka_unit_test(slow_changes_are_no_flapping),
 		TEST(good_traffic_stretches_the_interval),
 		TEST(good_traffic_is_no_witness_of_a_scanner),
@@ -604,6 +660,7 @@ int main(void)
 		TEST(a_running_check_can_be_removed),
 		TEST(a_running_check_can_be_sent_elsewhere),
 		TEST(the_same_target_again_disturbs_nothing),
+		TEST(a_check_from_before_another_verdict_does_not_count),
 		TEST(a_verdict_may_remove_its_target),
 		TEST(a_verdict_may_close_the_engine),
 		TEST(a_thousand_targets_come_up_without_a_leak),

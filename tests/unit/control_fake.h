@@ -127,11 +127,12 @@ int control_service_add(struct control *ctl, const struct service_spec *spec, st
 {
 	(void)ctl;
 	return fake_change(say, err, "service_add %s vips %zu %s %s ports %zu %s %s mode %s scheduler %s "
-			   "refuse %s check %s",
+			   "refuse %s check %s agent %u",
 			   spec->name, spec->vips_n, spec->vips[0], spec->vips_n > 1 ? spec->vips[1] : "-",
 			   spec->ports_n, spec->ports[0], spec->ports_n > 1 ? spec->ports[1] : "-",
 			   fake_text(spec->mode), fake_text(spec->scheduler), fake_text(spec->refuse),
-			   spec->check ? check_kind_to_str(spec->check->kind) : "-");
+			   spec->check ? check_kind_to_str(spec->check->kind) : "-",
+			   spec->agent ? spec->agent->port : 0);
 }
 
 int control_service_remove(struct control *ctl, const char *name, struct control_say *say, struct lb_error *err)

@@ -165,11 +165,11 @@ static void changes_go_through_and_say_what_happened(void **state)
 	expect_done("attach --mode generic eth0", "did attach eth0 2\n");
 	expect_done("detach eth0", "did detach eth0\n");
 	expect_done("service add mx --vip 192.0.2.1,2001:db8::1 --port 25,587 --mode dsr --scheduler maglev "
-		    "--refuse drop --check none",
+		    "--refuse drop --check none --agent 9707",
 		    "did service_add mx vips 2 192.0.2.1 2001:db8::1 ports 2 25 587 mode dsr scheduler maglev "
-		    "refuse drop check none\n");
+		    "refuse drop check none agent 9707\n");
 	expect_done("service --vip=192.0.2.1 add --port=25 mx",
-		    "did service_add mx vips 1 192.0.2.1 - ports 1 25 - mode - scheduler - refuse - check -\n");
+		    "did service_add mx vips 1 192.0.2.1 - ports 1 25 - mode - scheduler - refuse - check - agent 0\n");
 	expect_done("service remove mx", "did service_remove mx\n");
 	expect_done("add b 192.0.2.9", "did backend_add b 192.0.2.9 service - weight - max_conns -\n");
 	expect_done("--weight 5 add b --service s 192.0.2.9 --max-conns=7",
@@ -257,6 +257,7 @@ static void help_is_there_for_all_and_for_each(void **state)
 	assert_int_equal(o.code, LB_EXIT_OK);
 	assert_non_null(strstr(o.out, "usage: lbctl service add NAME --vip ADDR[,ADDR6] --port"));
 	assert_non_null(strstr(o.out, "--mode nat|dsr"));
+	assert_non_null(strstr(o.out, "[--agent PORT]"));
 	o = run("attach -h");
 	assert_non_null(strstr(o.out, "--mode auto|native|generic"));
 	expect_done("--version", "lbctl " MAILXDP_VERSION "\n");
@@ -311,6 +312,10 @@ static void people_get_tables(void **state)
 	assert_non_null(strstr(o.out, "tx_syn"));
 	o = run("service list");
 	assert_non_null(strstr(o.out, "192.0.2.25,2001:db8::25"));
+	assert_null(strstr(o.out, "port 9707"));
+	fake.pool.services[0].agent.port = 9707;
+	o = run("service list");
+	assert_non_null(strstr(o.out, "port 9707"));
 }
 
 static void empty_tables_say_what_to_do_next(void **state)

@@ -37,10 +37,13 @@ static const struct {
 	{ "100 percent never", 3, 100, "0d 1d 2d", "xxx" },
 	{ "a fifth is enough where so configured", 5, 20, "0d 1d", "hh..." },
 	{ "the held keep company while time passes", 4, 50, "0d 1d 2d +9 3d", "hhhh" },
-	{ "when most are back the rest goes", 4, 50, "0d 1d 2d 3d 0u 1u", "..xx" },
+	{ "when most are back the rest is in like them", 4, 50, "0d 1d 2d 3d 0u 1u", "...." },
+	{ "and goes when it fails on", 4, 50, "0d 1d 2d 3d 0u 1u 3d", "...x" },
+	{ "who refused is not let in with it", 4, 50, "0r 1d 2d 3d 1u 2u", "x..." },
 	{ "while most are gone the rest stays", 4, 50, "0d 1d 2d 3d 0u", ".hhh" },
 	{ "when all are back nothing is held", 3, 50, "0d 1d 0u 1u", "..." },
 	{ "one that is held and then refuses goes", 3, 50, "0d 1d 2d 2r", "hhx" },
+	{ "when only a minority is held after that, it is over", 4, 50, "0d 1d 2d 0r 1r", "xx.." },
 };
 
 static void tell(const char *story, struct panic_member *m, size_t n, __u8 percent)
@@ -63,7 +66,7 @@ static void tell(const char *story, struct panic_member *m, size_t n, __u8 perce
 			break;
 		case 'r':
 			m[i] = (struct panic_member){ .down = true, .certain = true, .fell_ns = now };
-			panic_fall(m, n, i, percent, WINDOW, now);
+			panic_relax(m, n, percent);
 			break;
 		default:
 			m[i] = (struct panic_member){ .down = true, .fell_ns = now };

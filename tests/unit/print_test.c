@@ -268,7 +268,7 @@ static void services_show_their_addresses(void **state)
 	char *text = squeezed(printed(print_services, doc));
 
 	(void)state;
-	expect_in(text, "\nmx 192.0.2.25,2001:db8::25 25,587 nat maglev reset tcp 3 2\n");
+	expect_in(text, "\nmx 192.0.2.25,2001:db8::25 25,587 nat maglev reset tcp - 3 2\n");
 	free(text);
 }
 
