@@ -25,7 +25,7 @@ BUILD_PACKAGES := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev l
 TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-linux python3-minimal jq curl \
 	swaks iputils-ping shellcheck
 
-CHECK_PACKAGES := cppcheck clang-format
+CHECK_PACKAGES := cppcheck
 VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
 BENCH_PACKAGES := haproxy nginx libnginx-mod-stream nftables ipvsadm python3 python3-matplotlib
 
@@ -47,7 +47,7 @@ BPFT   := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*_test.
 TOOLS  := $(patsubst tests/harness/%.c,$(B)/tests/%,$(wildcard tests/harness/*_tool.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all bpf deps test-deps check-deps vm-deps tests-build unit-build test test-vm bench-vm demo bench-deps bench-build bench bench-quick bench-mail check fmt install uninstall clean help
+.PHONY: all bpf deps test-deps check-deps vm-deps tests-build unit-build test test-vm bench-vm demo bench-deps bench-build bench bench-quick bench-mail check install uninstall clean help
 all: $(B)/lbd $(B)/lbctl	## build/lbd and build/lbctl (the default)
 
 help:	## this list
@@ -145,9 +145,6 @@ check: check-deps	## static analysis; warnings are errors
 		--suppress=arrayIndexThenCheck:loader/maglev.c --suppress=unknownMacro -I loader -I bpf loader cli tests/harness/*_tool.c
 	@shellcheck -x tests/*.sh tests/*/*.sh .ci/run loader/postfix-agent
 	@echo 'check: clean'
-
-fmt:	## put the C files into the house style
-	@clang-format -i loader/*.[ch] cli/*.[ch]
 
 bench-deps:
 	@tests/harness/install-packages.sh build/.bench-deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
