@@ -171,11 +171,12 @@ now_ms() # result in NOW
 }
 
 # wait_for SECONDS CMD...: until CMD succeeds; fails at the deadline. SECONDS may be 0.5.
+# LAB_PATIENCE multiplies the deadline where processors are emulated: there an lbd that starts wants half a minute.
 wait_for()
 {
 	local deadline
 	now_ms
-	deadline=$(awk -v now="$NOW" -v s="$1" 'BEGIN { printf "%.0f", now + s * 1000 }')
+	deadline=$(awk -v now="$NOW" -v s="$1" -v p="${LAB_PATIENCE:-1}" 'BEGIN { printf "%.0f", now + s * 1000 * p }')
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		now_ms

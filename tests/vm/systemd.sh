@@ -15,7 +15,7 @@ export LAB_MACHINE=1
 HELD=${HELD:-20}
 MAILS=${MAILS:-60}
 UNIT=mailxdp.service
-PATIENCE=120	# seconds; on an emulated processor the verifier alone takes many of them
+PATIENCE=30	# seconds; the watchdog alone waits for half of them
 
 lbctl()
 {
