@@ -168,7 +168,8 @@ install: all	## PREFIX, SYSCONFDIR, MANDIR, UNITDIR, DESTDIR
 	install -D -m 0644 loader/mailxdp.yaml.5 $(DESTDIR)$(MANDIR)/man5/mailxdp.yaml.5
 	install -D -m 0644 cli/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbctl
 	install -D -m 0644 loader/mailxdp.sysusers $(DESTDIR)/usr/lib/sysusers.d/mailxdp.conf
-	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/mailxdp $(DESTDIR)$(UNITDIR)
+	install -d -m 0775 $(DESTDIR)$(SYSCONFDIR)/mailxdp
+	install -d -m 0755 $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' loader/mailxdp.service > $(DESTDIR)$(UNITDIR)/mailxdp.service
 	install -D -m 0755 loader/postfix-agent $(DESTDIR)$(PREFIX)/share/mailxdp/postfix-agent
 	install -m 0644 loader/postfix-agent.socket $(DESTDIR)$(PREFIX)/share/mailxdp

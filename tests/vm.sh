@@ -53,6 +53,7 @@ if [ "$what" = bench ] && [ "$VM_ACCEL" = tcg ] && [ "${BENCH_ANYWAY:-0}" != 1 ]
 fi
 VM_TIMEOUT=${VM_TIMEOUT:-$((900 * patience))}
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((120 * patience))}
+LAB_PATIENCE=${LAB_PATIENCE:-$patience}
 
 for tool in qemu-system-x86_64 mmdebstrap; do
 	command -v "$tool" >/dev/null || {
@@ -87,8 +88,7 @@ trap 'exit 130' INT TERM HUP
 # What goes in: a tar of the tree on a disk. What comes out: a tar on another. No share, no network.
 {
 	printf 'WHAT=%q\nARGS=(%s)\n' "$what" "$([ $# = 0 ] || printf '%q ' "$@")"
-	export TEST_TIMEOUT
-	for setting in LONG SESSIONS ROUNDS SYNS HELD TEST_TIMEOUT SESSIONS_ROUNDS SESSIONS_SHAPES SESSIONS_SCALE; do
+	for setting in LONG SESSIONS ROUNDS SYNS HELD TEST_TIMEOUT LAB_PATIENCE SESSIONS_ROUNDS SESSIONS_SHAPES SESSIONS_SCALE; do
 		[ -z "${!setting:-}" ] || printf 'export %s=%q\n' "$setting" "${!setting}"
 	done
 } >"$RUN/job"

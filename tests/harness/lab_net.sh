@@ -38,7 +38,11 @@ in_ns()
 
 ns_add() # NAME
 {
-	ip netns add "$P$1"
+	if [ "$1" = lb ] && [ "${LAB_MACHINE:-0}" = 1 ]; then
+		ip netns attach "$P$1" $$
+	else
+		ip netns add "$P$1"
+	fi
 	LAB_NS+=("$P$1")
 	in_ns "$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 		net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \

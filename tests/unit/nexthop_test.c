@@ -108,6 +108,10 @@ static int setup(void **state)
 	       "ip address add 192.0.2.1/24 dev va && ip address add 2001:db8::1/64 dev va nodad && "
 	       "ip address add fe80::1/64 dev va nodad"))
 		return -1;
+	/* The kernel tells of a carrier when it finds the time, up to a second later: it must not tell us in mid-test. */
+	if (sh("until ip link show dev va | grep -q 'state UP'; do :; done") ||
+	    sh_away("until ip link show dev vb | grep -q 'state UP'; do :; done"))
+		return -1;
 	memset(&watcher, 0, sizeof(watcher));
 	if (sd_event_new(&event) < 0 || nexthops_open(event, on_changed, &watcher, &watcher.nh))
 		return -1;

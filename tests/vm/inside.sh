@@ -27,8 +27,7 @@ tests)
 	results=(build/test-logs)
 	;;
 systemd)
-	tests/run.sh tests/vm/systemd.sh || rc=$?
-	results=(build/test-logs)
+	tests/vm/systemd.sh || rc=$?
 	;;
 bench)
 	tests/bench/sessions.sh "${ARGS[@]}" || rc=$?
