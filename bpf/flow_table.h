@@ -3,7 +3,8 @@
  * The flow table: one array of slots, a flow's key and all that is known of it side by side, so that a packet finds its
  * flow with one cache miss where the kernel's hash needs three. A flow has two homes, by the halves of one hash,
  * and lives in a free slot close behind either; a home has one bit for each of the slots that its flows may be in
- * (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops). Five slots in eight may be used, and then the
+ * (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops), and one that says whether to look in
+ * the other, so that a new connection costs one cache miss too. Five slots in eight may be used, and then the
  * furthest of a million flows is 19 slots from home.
  *
  * Nobody waits for anybody. A slot is filled before its bit appears, and after its bit is gone it stays as it was until
@@ -19,7 +20,7 @@
 #define LB_FLOW_TABLE_H
 
 #define TABLE_NONE 0xffffffffU /* no slot has this number */
-#define TABLE_NEAR 4	       /* so far from its first home a flow does not go to the other: one look-up finds it */
+#define TABLE_NEAR 4	       /* a flow goes to its second home only when so many slots of the first are taken */
 
 static __always_inline __u32 table_home(void *table, __u32 hash)
 {
@@ -33,25 +34,35 @@ static __always_inline bool table_has(const struct lb_flow_slot *slot, const str
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
+static __always_inline __u32 table_search_from(void *table, const struct lb_flow_key *key, __u32 at, __u32 homed)
+{
+	struct lb_flow_slot *slot;
+
+	for (homed &= LB_HOME_BITS; homed; homed >>= 1, at++) {
+		slot = homed & 1 ? table_slot(table, at) : NULL;
+		if (slot && table_has(slot, key))
+			return at;
+	}
+	return TABLE_NONE;
+}
+
+static __always_inline __u32 table_homed(void *table, __u32 home)
+{
+	struct lb_flow_slot *slot = table_slot(table, home);
+
+	return slot ? slot->homed : 0;
+}
+
 /* Everywhere that the flow may be. Its slot, or TABLE_NONE. hash: hash_place(key). */
 static __noinline __u32 table_search(void *table, const struct lb_flow_key *key, __u64 hash)
 {
-	struct lb_flow_slot *slot;
-	__u32 home, bits;
+	__u32 home = table_home(table, hash), homed = table_homed(table, home);
+	__u32 at = table_search_from(table, key, home, homed);
 
-	for (int choice = 0; choice < 2; choice++, hash >>= 32) {
-		home = table_home(table, hash);
-		slot = table_slot(table, home);
-		bits = slot ? slot->homed & LB_HOME_BITS : 0;
-		for (__u32 d = 0; d < LB_FLOW_WINDOW && bits >> d; d++) {
-			if (!(bits >> d & 1))
-				continue;
-			slot = table_slot(table, home + d);
-			if (slot && table_has(slot, key))
-				return home + d;
-		}
-	}
-	return TABLE_NONE;
+	if (at != TABLE_NONE || !(homed & LB_HOME_AWAY))
+		return at;
+	home = table_home(table, hash >> 32);
+	return table_search_from(table, key, home, table_homed(table, home));
 }
 
 /* The same, but at home only: nine of ten flows of a table with air, four of ten of a full one. */
@@ -93,7 +104,11 @@ static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key,
 	for (__u32 d = 0; d < LB_FLOW_WINDOW && at == TABLE_NONE; d++) {
 		if (table_take(table, home, d, key, flow))
 			at = home + d;
-		else if (d >= TABLE_NEAR && table_take(table, other, d - TABLE_NEAR, key, flow))
+		if (d < TABLE_NEAR || at != TABLE_NONE)
+			continue;
+		if (d == TABLE_NEAR)
+			__sync_fetch_and_or(&held->homed, LB_HOME_AWAY);
+		if (table_take(table, other, d - TABLE_NEAR, key, flow))
 			at = other + d - TABLE_NEAR;
 	}
 out:
