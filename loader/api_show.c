@@ -376,7 +376,8 @@ json_t *api_show_flows(struct control *ctl, int backend, size_t limit, __u64 now
 
 	if (!fl.list)
 		return NULL;
-	if (control_flows(ctl, backend, add_flow, &fl) < 0 || fl.failed) {
+	control_flows(ctl, backend, add_flow, &fl);
+	if (fl.failed) {
 		json_decref(fl.list);
 		return NULL;
 	}

@@ -102,8 +102,8 @@ struct status_report {
 };
 void control_status(struct control *ctl, struct status_report *out);
 
-/* Walks the flow table; backend 0: all. visit returns false to stop. 0 or -errno. */
-int control_flows(struct control *ctl, int backend,
-		  bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow), void *arg);
+/* Walks the flow table; backend 0: all. visit returns false to stop. */
+void control_flows(struct control *ctl, int backend,
+		   bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow), void *arg);
 
 #endif

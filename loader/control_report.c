@@ -121,11 +121,10 @@ static bool visit_one(void *arg, const struct lb_flow_key *key, const struct lb_
 	return (v->backend && flow->backend != v->backend) || v->visit(v->arg, key, flow);
 }
 
-int control_flows(struct control *ctl, int backend,
-		  bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow), void *arg)
+void control_flows(struct control *ctl, int backend,
+		   bool (*visit)(void *arg, const struct lb_flow_key *key, const struct lb_flow *flow), void *arg)
 {
 	struct visit v = { .backend = backend, .visit = visit, .arg = arg };
 
 	sync_flows(ctl->sync, visit_one, &v);
-	return 0;
 }
