@@ -153,6 +153,8 @@ static __always_inline enum lb_verdict request_pending(struct request *rq, struc
 		pend->seen_ns = rq->now;
 		return LB_PASS_REFUSED;
 	}
+	if (*flow && !((*flow)->marks & LB_MARK_SUPERSEDED))
+		return LB_NEXT; /* another CPU has just made it of this very entry */
 	if (rq->pkt->tcp_flags & TCP_FLAG_RST) {
 		if (!turn_rst_plausible(rq->pkt->seq, pend->client_next))
 			return *flow ? LB_NEXT : LB_DROP_HALF_OPEN;
