@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The flow table: one array of slots, a flow's key and all that is known of it side by side, so that a packet finds its
- * flow with one cache miss where the kernel's hash needs three. A flow has two homes, by the halves of one hash,
- * and lives in a free slot close behind either; a home has one bit for each of the slots that its flows may be in
- * (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops), and one that says whether to look in
- * the other, so that a new connection costs one cache miss too. Five slots in eight may be used, and then the
- * furthest of a million flows is 19 slots from home.
+ * The flow table: one array of slots, a flow's key and all that is known of it side by side, so that a packet meets its
+ * flow with one cache miss, where the kernel's hash has a bucket and an element to fetch. A flow has two homes, by the halves
+ * of one hash, and lives in a free slot close behind either; a home has one bit for each of the slots that its flows may be
+ * in (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops), and one that says whether to look in the other,
+ * so that a new connection costs one miss too. Five slots in eight may be used: then none was ever refused
+ * (flow_table_test, which also prints how far from home they are).
  *
  * Nobody waits for anybody. A slot is filled before its bit appears, and after its bit is gone it stays as it was until
  * every packet that may have seen the bit is through (lbd waits for that grace period, the sweep then frees): who has found
@@ -65,7 +65,7 @@ static __noinline __u32 table_search(void *table, const struct lb_flow_key *key,
 	return table_search_from(table, key, home, table_homed(table, home));
 }
 
-/* The same, but at home only: nine of ten flows of a table with air, four of ten of a full one. */
+/* The same, but at home only: most flows of a table with air, four of ten of a full one. */
 static __always_inline struct lb_flow *table_look(void *table, const struct lb_flow_key *key, __u64 hash)
 {
 	struct lb_flow_slot *slot = table_slot(table, table_home(table, hash));

@@ -2,8 +2,8 @@
 /*
  * Two hashes of a flow key, both keyed, so that nobody outside can aim. SipHash-1-3 (Aumasson and Bernstein, 2012) for
  * what anybody with a forged SYN reaches: the choice of a backend, where equal keys on two nodes give equal answers, and
- * "pending". NH (Black, Halevi, Krawczyk, Krovetz and Rogaway, UMAC, CRYPTO '99), a third of the price, for a
- * flow's place in the flow table, which costs the client a handshake to see. Pure: the host's tests compile it too.
+ * "pending". NH (Black, Halevi, Krawczyk, Krovetz and Rogaway, UMAC, CRYPTO '99), three multiplications, for a
+ * flow's place in the flow table, which every packet asks for and which costs the client a handshake to have a part in. Pure: the host's tests compile it too.
  */
 #ifndef LB_HASH_H
 #define LB_HASH_H
