@@ -170,7 +170,7 @@ install: all	## PREFIX, SYSCONFDIR, MANDIR, UNITDIR, DESTDIR
 	install -D -m 0644 loader/mailxdp.sysusers $(DESTDIR)/usr/lib/sysusers.d/mailxdp.conf
 	install -d -m 0775 $(DESTDIR)$(SYSCONFDIR)/mailxdp
 	install -d -m 0755 $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|' loader/mailxdp.service > $(DESTDIR)$(UNITDIR)/mailxdp.service
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@BINDIR@|$(PREFIX)/bin|' loader/mailxdp.service > $(DESTDIR)$(UNITDIR)/mailxdp.service
 	install -D -m 0755 loader/postfix-agent $(DESTDIR)$(PREFIX)/share/mailxdp/postfix-agent
 	install -m 0644 loader/postfix-agent.socket $(DESTDIR)$(PREFIX)/share/mailxdp
 	sed 's|@DATADIR@|$(PREFIX)/share/mailxdp|' loader/postfix-agent@.service > $(DESTDIR)$(PREFIX)/share/mailxdp/postfix-agent@.service

@@ -125,6 +125,16 @@ static void cell_check(struct print_table *table, const json_t *be)
 		print_cell(table, PRINT_PLAIN, "%snot checked%s", before, agent);
 }
 
+/* A state that nobody checks any more must not pass for news. */
+static void note_checker(const json_t *checker)
+{
+	char buf[CELL];
+
+	if (strcmp(get_str(checker, "state"), "failing") == 0)
+		print_note("checks have not been running for %s, states may be old: %s",
+			   print_seconds(get_int(checker, "failing_s"), buf, sizeof(buf)), get_str(checker, "reason"));
+}
+
 void print_backends(FILE *out, const json_t *doc)
 {
 	static const char *const heads[] = {
@@ -162,6 +172,7 @@ void print_backends(FILE *out, const json_t *doc)
 		cell_check(&table, be);
 	}
 	print_table_end(&table, out);
+	note_checker(json_object_get(doc, "checker"));
 }
 
 /* "a, b, c" of an array of strings and numbers. */
@@ -350,6 +361,18 @@ static void print_interfaces(FILE *out, const json_t *interfaces)
 	}
 }
 
+static void print_checker(FILE *out, const json_t *checker)
+{
+	const char *state = get_str(checker, "state");
+	char buf[CELL];
+
+	if (strcmp(state, "running") == 0)
+		fprintf(out, "checks     running\n");
+	else if (strcmp(state, "failing") == 0)
+		fprintf(out, "checks     NOT RUNNING for %s, states may be old: %s\n",
+			print_seconds(get_int(checker, "failing_s"), buf, sizeof(buf)), get_str(checker, "reason"));
+}
+
 void print_status(FILE *out, const json_t *doc)
 {
 	const json_t *backends = json_object_get(doc, "backends"), *flows = json_object_get(doc, "flows");
@@ -372,6 +395,7 @@ void print_status(FILE *out, const json_t *doc)
 		fprintf(out, "backends   %lld: %lld up, %lld draining, %lld down\n", (long long)total,
 			(long long)get_int(backends, "up"), (long long)get_int(backends, "draining"),
 			(long long)get_int(backends, "down"));
+	print_checker(out, json_object_get(doc, "checker"));
 	if (get_int(agents, "total") > 0)
 		fprintf(out, "agents     %lld: %lld silent\n", (long long)get_int(agents, "total"),
 			(long long)get_int(agents, "silent"));

@@ -9,7 +9,8 @@
  * A failure is {"error": "...", "exit": N}, N an enum lb_exit; HTTP status 400 (usage), 403, 404, 409,
  * 500 (failed), 504. Numbers are raw; times in the unit that the field's name ends in.
  *
- *   GET    /v1/status
+ *   GET    /v1/status              "checker", also of /v1/backends: {state: running|failing|unused, failing_s, reason}, the
+ *                                  process that speaks SMTP; while it is failing, states may be old
  *   GET    /v1/services
  *   POST   /v1/services            {name, vip: [..], ports: [..], mode?, scheduler?, refuse?, check?, agent?: port}
  *   DELETE /v1/services/NAME

@@ -147,9 +147,25 @@ static json_t *list_backends(struct control *ctl)
 	return list;
 }
 
+/* Without it the states in the list may be old: whoever reads one has to know the other. */
+static json_t *show_checker(const struct checker_status *st)
+{
+	const char *state = !st->wanted ? "unused" : st->fails ? "failing" : "running";
+	bool fails = st->wanted && st->fails;
+
+	return json_pack("{s:s, s:o, s:o}",
+			 "state", state,
+			 "failing_s", fails ? json_integer(st->failing_s) : json_null(),
+			 "reason", fails ? api_text(st->why) : json_null());
+}
+
 json_t *api_show_backends(struct control *ctl)
 {
-	return json_pack("{s:i, s:o}", "schema", API_VERSION, "backends", list_backends(ctl));
+	struct checker_status checker = {};
+
+	control_checker_status(ctl, &checker);
+	return json_pack("{s:i, s:o, s:o}", "schema", API_VERSION, "checker", show_checker(&checker),
+			 "backends", list_backends(ctl));
 }
 
 static json_t *show_verdicts(const struct status_report *st)
@@ -203,7 +219,7 @@ json_t *api_show_status(struct control *ctl)
 	struct status_report st = {};
 
 	control_status(ctl, &st);
-	return json_pack("{s:i, s:s, s:I, s:o, s:{s:I, s:I}, s:I, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}",
+	return json_pack("{s:i, s:s, s:I, s:o, s:{s:I, s:I}, s:I, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o, s:o}",
 			 "schema", API_VERSION,
 			 "version", MAILXDP_VERSION,
 			 "uptime_s", (json_int_t)st.uptime_s,
@@ -220,6 +236,7 @@ json_t *api_show_status(struct control *ctl)
 			 "agents",
 				 "total", (json_int_t)st.agents,
 				 "silent", (json_int_t)st.agents_silent,
+			 "checker", show_checker(&st.checker),
 			 "verdicts", show_verdicts(&st));
 }
 

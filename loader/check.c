@@ -452,6 +452,15 @@ pid_t checks_checker_pid(const struct checks *checks)
 	return checks->checker ? checker_pid(checks->checker) : 0;
 }
 
+void checks_checker_status(const struct checks *checks, struct checker_status *out)
+{
+	*out = (struct checker_status){};
+	if (checks->checker)
+		checker_status(checks->checker, out);
+	for (size_t i = 0; i < ARRAY_SIZE(checks->targets) && !out->wanted; i++)
+		out->wanted = checks->targets[i] && checks->targets[i]->run.ops == &check_smtp_ops;
+}
+
 sd_event *check_run_event(struct check_run *run)
 {
 	return run->checks->event;

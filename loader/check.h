@@ -90,6 +90,15 @@ int checks_probe(struct checks *checks, int id, __u32 connect_ms,
 void checks_run_forget(struct checks *checks, const void *arg);
 pid_t checks_checker_pid(const struct checks *checks);	/* 0: none runs */
 
+/* The process that speaks for the kinds that read replies, and for agents. */
+struct checker_status {
+	bool wanted;		/* there are checks that need it; whether agents do is not known here */
+	bool fails;		/* it ended, or cannot start, and nothing good has come from it since */
+	__u64 failing_s;
+	char why[POOL_TEXT_LEN];
+};
+void checks_checker_status(const struct checks *checks, struct checker_status *out);
+
 /* For the kinds: one running check. The engine allocates it, sets the deadline, owns the memory. */
 struct check_run;
 struct check_kind_ops {

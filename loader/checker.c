@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,10 @@
 #define PATIENCE_US	3000000ULL	/* beyond a check's own time-out: then the process hangs */
 #define WATCH_US	1000000ULL
 #define BUFFER_BYTES	(1 << 20)
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* As a shell has it. */
+enum { EXIT_NOT_PREPARED = 126, EXIT_NOT_EXECUTED = 127 };
 
 struct ask {
 	TAILQ_ENTRY(ask) link;
@@ -49,6 +54,8 @@ struct checker {
 	bool closed;			/* from within done(): whoever called that frees the rest */
 	int inside;
 	__u64 serial, born_us, pause_us, again_us;
+	__u64 failing_us;		/* since when; 0: all is well, as far as is known */
+	char why[POOL_TEXT_LEN];
 };
 
 static void ask_free(struct ask *ask)
@@ -58,6 +65,25 @@ static void ask_free(struct ask *ask)
 }
 
 /* --- the process --- */
+
+/* The first failure in a row says since when, the last one why. */
+static void __attribute__((format(printf, 2, 3))) note_failure(struct checker *c, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!c->failing_us)
+		c->failing_us = clock_us();
+	va_start(args, fmt);
+	vsnprintf(c->why, sizeof(c->why), fmt, args);
+	va_end(args);
+}
+
+static void note_success(struct checker *c)
+{
+	if (c->failing_us)
+		log_info("checker: works again after %llu ms", (unsigned long long)(clock_us() - c->failing_us) / 1000);
+	c->failing_us = 0;
+}
 
 /* In the child: nothing of the daemon's but one end of the pair and stderr. */
 static void __attribute__((noreturn)) become_checker(int fd)
@@ -74,13 +100,13 @@ static void __attribute__((noreturn)) become_checker(int fd)
 		signal(sig, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (null == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1)
-		_exit(126);
+		_exit(EXIT_NOT_PREPARED);
 	if (fd == CHECKER_FD ? fcntl(fd, F_SETFD, 0) == -1 : dup2(fd, CHECKER_FD) == -1)
-		_exit(126);
+		_exit(EXIT_NOT_PREPARED);
 	if (close_range(CHECKER_FD + 1, UINT_MAX, 0) == -1)
-		_exit(126);
+		_exit(EXIT_NOT_PREPARED);
 	execv("/proc/self/exe", argv);
-	_exit(127);
+	_exit(EXIT_NOT_EXECUTED);
 }
 
 static int on_message(sd_event_source *s, int fd, uint32_t revents, void *arg);
@@ -153,20 +179,39 @@ static void end_all(struct checker *c, const char *text)
 	}
 }
 
+/* "exit 3: its sandbox cannot be closed" */
+static const char *end_to_str(int status, char *buf, size_t len)
+{
+	static const char *const known[] = {
+		[CHECKER_EXIT_LOOP] = "its loop failed",
+		[CHECKER_EXIT_START] = "cannot start, the log says why",
+		[CHECKER_EXIT_SANDBOX] = "its sandbox cannot be closed, the log says why",
+		[EXIT_NOT_PREPARED] = "its descriptors cannot be prepared",
+		[EXIT_NOT_EXECUTED] = "lbd's own file cannot be executed",
+	};
+	unsigned int code = WEXITSTATUS(status);
+
+	if (WIFSIGNALED(status))
+		snprintf(buf, len, "signal %d", WTERMSIG(status));
+	else if (code < ARRAY_SIZE(known) && known[code])
+		snprintf(buf, len, "exit %u: %s", code, known[code]);
+	else
+		snprintf(buf, len, "exit %u", code);
+	return buf;
+}
+
 static void bury(struct checker *c, const char *why)
 {
 	__u64 now = clock_us();
-	int status = reap(c);
+	char end[96];
 
+	end_to_str(reap(c), end, sizeof(end));
+	note_failure(c, "%s (%s)", why, end);
 	if (now - c->born_us > GOOD_LIFE_US || !c->pause_us)
 		c->pause_us = FIRST_PAUSE_US;
 	c->again_us = now + c->pause_us;
-	if (WIFSIGNALED(status))
-		log_warn("checker: %s (signal %d), starts again in %llu ms; no state changes by that", why, WTERMSIG(status),
-			 (unsigned long long)c->pause_us / 1000);
-	else
-		log_warn("checker: %s (exit %d), starts again in %llu ms; no state changes by that", why, WEXITSTATUS(status),
-			 (unsigned long long)c->pause_us / 1000);
+	log_warn("checker: %s, starts again in %llu ms; no state changes by that", c->why,
+		 (unsigned long long)c->pause_us / 1000);
 	c->pause_us = c->pause_us * 2 < LAST_PAUSE_US ? c->pause_us * 2 : LAST_PAUSE_US;
 	end_all(c, "the checker process ended");
 }
@@ -270,6 +315,7 @@ static void read_one(struct checker *c)
 		bury(c, "talks nonsense");
 		return;
 	}
+	note_success(c);
 	ask = find(&c->sent, msg.head.serial);	/* NULL: cancelled in the meantime */
 	if (ask && msg.head.type == CHECKER_TRANSCRIPT)
 		take_transcript(ask, &msg.transcript);
@@ -373,8 +419,10 @@ __s64 checker_ask(struct checker *checker, const struct checker_request *req,
 		if (clock_us() < checker->again_us)
 			return -EAGAIN;
 		err = spawn(checker);
-		if (err < 0)
+		if (err < 0) {
+			note_failure(checker, "cannot start: %s", strerror(-err));
 			return err;
+		}
 	}
 	ask = calloc(1, sizeof(*ask));
 	if (!ask)
@@ -419,4 +467,13 @@ void checker_cancel(struct checker *checker, __u64 serial)
 pid_t checker_pid(const struct checker *checker)
 {
 	return checker->pid;
+}
+
+void checker_status(const struct checker *checker, struct checker_status *out)
+{
+	*out = (struct checker_status){ .fails = checker->failing_us };
+	if (!out->fails)
+		return;
+	out->failing_s = (clock_us() - checker->failing_us) / 1000000;
+	memcpy(out->why, checker->why, sizeof(out->why));
 }

@@ -24,5 +24,7 @@ __s64 checker_ask(struct checker *checker, const struct checker_request *req,
 		  void (*done)(void *arg, const struct checker_answer *answer, const char *transcript), void *arg);
 void checker_cancel(struct checker *checker, __u64 serial);
 pid_t checker_pid(const struct checker *checker);	/* 0: does not run */
+/* All but "wanted". A process that is there proves nothing: it may be about to end as the one before did. */
+void checker_status(const struct checker *checker, struct checker_status *out);
 
 #endif

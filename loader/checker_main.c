@@ -257,6 +257,12 @@ int checker_serve(int fd)
 	return err ? 1 : 0;
 }
 
+static void __attribute__((noreturn)) give_up(int err, const char *what, enum checker_exit code)
+{
+	log_ret(err, "checker: %s", what);
+	_exit(code);
+}
+
 int checker_main(int fd)
 {
 	struct server server;
@@ -266,11 +272,11 @@ int checker_main(int fd)
 	/* What needs files comes first: OpenSSL reads its settings, and the issuers where they are one file. */
 	err = server_open(&server, fd);
 	if (err)
-		_exit(log_ret(err, "checker: cannot start") ? 1 : 0);
+		give_up(err, "cannot start", CHECKER_EXIT_START);
 	err = sandbox_enter();
 	if (err)
-		_exit(log_ret(err, "checker: its sandbox cannot be closed, so no SMTP check runs") ? 1 : 0);
+		give_up(err, "its sandbox cannot be closed, so no SMTP check runs", CHECKER_EXIT_SANDBOX);
 	err = serve(&server);
 	/* No exit handlers: they belong to a process with files and threads. */
-	_exit(err ? 1 : 0);
+	_exit(err ? CHECKER_EXIT_LOOP : 0);
 }

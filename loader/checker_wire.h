@@ -25,6 +25,9 @@ enum checker_stage {
 	STAGE_DATA, STAGE_MESSAGE, STAGE_SCAN, STAGE_AGENT, STAGE_QUIT, STAGE_MAX,
 };
 
+/* Why the process ended by itself, for those who see lbd's status and not its log. */
+enum checker_exit { CHECKER_EXIT_LOOP = 1, CHECKER_EXIT_START, CHECKER_EXIT_SANDBOX, CHECKER_EXIT_MAX };
+
 struct checker_head {
 	__u32 magic;
 	__u16 type;

@@ -98,9 +98,11 @@ struct status_report {
 	__u64 flow_entries, flow_limit;
 	__u32 services, backends, up, down, draining;
 	__u32 agents, agents_silent;	/* asked; and those that did not answer the last time */
+	struct checker_status checker;	/* wanted: by checks or by agents */
 	__u64 verdicts[LB_VERDICT_MAX];
 };
 void control_status(struct control *ctl, struct status_report *out);
+void control_checker_status(struct control *ctl, struct checker_status *out);
 
 /* Walks the flow table; backend 0: all. visit returns false to stop. */
 void control_flows(struct control *ctl, int backend,

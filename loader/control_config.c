@@ -95,10 +95,21 @@ static void say_reload(struct control *ctl, const struct pool *was, struct contr
 		control_say_line(ctl, say, "config read: %d backends added, %d removed, %d changed", added, removed, changed);
 }
 
+/* Unlike at the start there is a model to lose: no file is a config error here, and what runs can become the file. */
+static int read_again(const struct control *ctl, struct config **out, struct lb_error *err)
+{
+	int ret = config_read(ctl->config_path, out, warn_line, err);
+
+	if (ret && err->code == LB_EXIT_NOT_FOUND)
+		return lb_error(err, LB_EXIT_USAGE, "%.200s: no such file, so nothing was changed; \"lbctl save\" writes it as "
+				"things are now", ctl->config_path);
+	return ret;
+}
+
 int control_reload(struct control *ctl, struct control_say *say, struct lb_error *err)
 {
 	struct config *next = NULL, *was = ctl->config;
-	int ret = config_read(ctl->config_path, &next, warn_line, err);
+	int ret = read_again(ctl, &next, err);
 
 	if (ret)
 		return ret;

@@ -105,7 +105,17 @@ void control_status(struct control *ctl, struct status_report *out)
 		out->down += backend_state(be) == STATE_DOWN;
 		out->draining += backend_state(be) == STATE_DRAINING;
 	}
+	control_checker_status(ctl, &out->checker);
 	sync_read_verdicts(ctl->sync, out->verdicts);
+}
+
+void control_checker_status(struct control *ctl, struct checker_status *out)
+{
+	struct agent_status agent;
+
+	checks_checker_status(ctl->checks, out);
+	for (int id = 1; id < LB_MAX_BACKENDS && !out->wanted; id++)
+		out->wanted = agents_status(ctl->agents, id, &agent);
 }
 
 struct visit {

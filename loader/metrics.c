@@ -159,6 +159,15 @@ static void write_interfaces(FILE *out, const struct status_report *st)
 	}
 }
 
+static void write_checker(FILE *out, const struct checker_status *st)
+{
+	if (!st->wanted)
+		return;
+	write_head(out, "mailxdp_checker_up", "gauge",
+		   "1 when the process that checks by SMTP and asks agents works, else 0: then states may be old.");
+	fprintf(out, "mailxdp_checker_up %d\n", !st->fails);
+}
+
 static void write_status(FILE *out, const struct status_report *st)
 {
 	write_head(out, "mailxdp_build_info", "gauge", "Always 1; the version is in the label.");
@@ -167,6 +176,7 @@ static void write_status(FILE *out, const struct status_report *st)
 	fputs("} 1\n", out);
 
 	write_interfaces(out, st);
+	write_checker(out, &st->checker);
 
 	write_head(out, "mailxdp_flow_entries", "gauge",
 		   "Entries in the flow table, those of ended sessions that linger included.");

@@ -25,6 +25,14 @@ for file in usr/sbin/lbd usr/bin/lbctl usr/share/man/man8/lbd.8 usr/share/man/ma
 	check "/$file is there" test -s "$DEST/$file"
 done
 is "every path in the units is that of this PREFIX" "$(grep -rhE '^Exec[A-Za-z]*=' "$DEST" | grep -vE '=[+!-]?/(usr|bin|sbin)/' || true)" ""
+if command -v systemd-analyze >/dev/null; then
+	# Its programs are below DESTDIR, and its manual pages nowhere yet.
+	sed -E "s|=(/usr/s?bin/lb)|=$PWD/$DEST\1|" "$DEST/lib/systemd/system/mailxdp.service" >"$DEST/mailxdp.service"
+	is "systemd has nothing to say of the unit" "$(systemd-analyze verify --man=no "$DEST/mailxdp.service" 2>&1)" ""
+	rm "$DEST/mailxdp.service"
+else
+	skip_one "what systemd says of the unit" "systemd-analyze is not here"
+fi
 is "the next make finds nothing wrong in build/" "$(quiet_make -n all)" ""
 is "make uninstall neither" "$(quiet_make "DESTDIR=$DEST" PREFIX=/usr uninstall)" ""
 is "and leaves no file" "$(find "$DEST" -type f)" ""

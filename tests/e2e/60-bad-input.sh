@@ -133,6 +133,12 @@ bad "a second daemon" '1|6' 'already|running|lock' lbd_second
 bad "a config that is no YAML" 2 'bad\.yaml:[0-9]+:[0-9]+: ' lbd_check 'services: ['
 bad "a config with an unknown key" 2 'bad\.yaml:[0-9]+:[0-9]+: .*servces' lbd_check 'servces: []'
 
+is "the balancer was set up without a file" "$(find "$LAB_DIR/etc" -name mailxdp.yaml)" ""
+bad "a reload without a file" 2 'mailxdp\.yaml: no such file, so nothing was changed; "lbctl save"' lbctl reload
+echo 'services: [' >"$LAB_DIR/etc/mailxdp.yaml"
+bad "a reload of a file that is no YAML" 2 'mailxdp\.yaml:[0-9]+:[0-9]+: ' lbctl reload
+rm "$LAB_DIR/etc/mailxdp.yaml"
+
 # Not bad, but more than a reload can do: it says so, and goes on saying so.
 lbctl save >/dev/null
 is "a reload of what is running needs no more words" "$(lbctl reload)" "config read: 0 backends added, 0 removed, 0 changed"

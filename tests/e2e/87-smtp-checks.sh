@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The checks speak SMTP: what the balancer makes of mail servers that are well, busy, refusing or mute; that it does
-# not believe its own checks when they fail for all at once; that a dead checker changes nothing; and that a check is
-# two or three lines in a mail log, none of them a complaint.
+# not believe its own checks when they fail for all at once; that a dead checker changes nothing, and that one that cannot
+# be started is no secret; and that a check is two or three lines in a mail log, none of them a complaint.
 . "$(dirname "$0")/../harness/lab.sh"
 . "$(dirname "$0")/../harness/mood.sh"
 . "$(dirname "$0")/../harness/postfix.sh"
@@ -44,6 +44,27 @@ talk()
 children()
 {
 	cat "/proc/$LBD_PID/task/$LBD_PID/children"
+}
+
+checker_is() # STATE
+{
+	[ "$(lbctl status --json | jq -r .checker.state)" = "$1" ]
+}
+
+# How many processes it may have, read or set. Its own user may, where root lacks CAP_SYS_RESOURCE.
+lbd_processes() # ARGS
+{
+	setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups prlimit --pid "$LBD_PID" "$@"
+}
+
+checker_metric()
+{
+	in_ns lb curl -s --unix-socket "$LAB_DIR/run/lbd.sock" http://x/metrics | sed -n 's/^mailxdp_checker_up //p'
+}
+
+status_says() # REGEX
+{
+	grep -qE -- "$1" <(lbctl status)
 }
 
 # Only what lbd itself connects to passes here: the mail does not.
@@ -174,6 +195,26 @@ checked_again() { [ "$(list_json '[.backends[].check.age_ms] | max')" -lt 1500 ]
 sleep 2
 check "checks go on" wait_for 15 checked_again
 is "no backend changed its state" "$(events_since "$since")" ""
+
+# It cannot be started: no opinion changes either, so it has to be said that these are old.
+check "status: checks run" wait_for 10 checker_is running
+is "metrics: 1" "$(checker_metric)" 1
+is "the list needs no word" "$(lbctl list 2>&1 >/dev/null)" ""
+soft=$(lbd_processes --nproc --raw --noheadings --output SOFT)
+lbd_processes --nproc=0:
+for pid in $(children); do
+	kill -KILL "$pid"
+done
+check "killed, and no other can start: status says that checks do not run, and why" wait_for 10 \
+	status_says 'checks     NOT RUNNING for [0-9]+s, .*: cannot start: Resource temporarily unavailable'
+is "metrics: 0" "$(checker_metric)" 0
+check "the list says that its states are old" grep -qE '^checks have not been running for [0-9]+s, .*cannot start' \
+	<(lbctl list 2>&1 >/dev/null)
+check "they are the last good ones ($(states))" all_up
+lbd_processes --nproc="$soft:"
+check "when it can start again, checks run" wait_for 15 checker_is running
+is "metrics: 1 again" "$(checker_metric)" 1
+is "and no backend has changed its state" "$(events_since "$since")" ""
 
 mood 2 two-line
 mood 3 421

@@ -432,6 +432,41 @@ static void status_and_stats_show_every_verdict(void **state)
 	json_decref(stats);
 }
 
+static void expect_checker(const char *path, const char *state, bool failing, const char *reason)
+{
+	const json_t *checker, *value;
+	json_t *doc;
+
+	assert_int_equal(call("GET", path, "", &doc), 200);
+	checker = json_object_get(doc, "checker");
+	assert_string_equal(json_string_value(json_object_get(checker, "state")), state);
+	value = json_object_get(checker, "failing_s");
+	assert_true(failing ? json_integer_value(value) == 12 : json_is_null(value));
+	value = json_object_get(checker, "reason");
+	if (failing)
+		assert_string_equal(json_string_value(value), reason);
+	else
+		assert_true(json_is_null(value));
+	json_decref(doc);
+}
+
+/* In the list, too: states of before must not pass for news there. */
+static void whether_checks_run_is_shown(void **state)
+{
+	static const char *const paths[] = { API_STATUS, API_BACKENDS };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		fake.checker = (struct checker_status){ .wanted = true };
+		expect_checker(paths[i], "running", false, NULL);
+		fake.checker = (struct checker_status){ .wanted = true, .fails = true, .failing_s = 12, .why = "ended (exit 3)" };
+		expect_checker(paths[i], "failing", true, "ended (exit 3)");
+		/* nobody waits for it: no reason to worry anybody */
+		fake.checker.wanted = false;
+		expect_checker(paths[i], "unused", false, NULL);
+	}
+}
+
 static void services_and_version_are_shown(void **state)
 {
 	const json_t *svc;
@@ -550,6 +585,7 @@ int main(void)
 		cmocka_unit_test_setup(a_check_is_none_then_runs_then_is_done, setup),
 		cmocka_unit_test_setup(events_are_shown_from_a_number_on, setup),
 		cmocka_unit_test_setup(status_and_stats_show_every_verdict, setup),
+		cmocka_unit_test_setup(whether_checks_run_is_shown, setup),
 		cmocka_unit_test_setup(services_and_version_are_shown, setup),
 		cmocka_unit_test_setup(flows_say_whose_turn_it_is, setup),
 		cmocka_unit_test_setup(flow_times_count_from_now_and_never_wrap, setup),

@@ -248,6 +248,60 @@ static void death_ends_what_is_under_way(void **state)
 	close(fd);
 }
 
+static void expect_failing(const char *why)
+{
+	struct checker_status status;
+
+	checker_status(checker, &status);
+	assert_true(status.fails);
+	assert_string_equal(status.why, why);
+}
+
+/* A process that was only started proves nothing: an answer does. */
+static void an_answer_ends_the_failure(void **state)
+{
+	struct checker_request req;
+	struct checker_status status;
+	__u16 port;
+	int fd = loopback_listener(&port, 16);
+
+	(void)state;
+	req = request_to(port, 300);
+	checker_status(checker, &status);
+	assert_false(status.fails);
+	assert_true(checker_ask(checker, &req, on_answer, NULL) > 0);
+	assert_int_equal(kill(checker_pid(checker), SIGKILL), 0);
+	RUN_UNTIL(got.n == 1);
+	expect_failing("ended (signal 9)");
+	RUN_UNTIL(checker_ask(checker, &req, on_answer, NULL) > 0);
+	expect_failing("ended (signal 9)");
+	RUN_UNTIL(got.n == 2);
+	assert_int_equal(got.last.result, CHECK_TIMEOUT);
+	checker_status(checker, &status);
+	assert_false(status.fails);
+	assert_string_equal(status.why, "");
+	close(fd);
+}
+
+static void how_it_ended_is_told_in_words(void **state)
+{
+	static const struct { const char *rogue, *why; } ends[] = {
+		{ "exits", "ended (exit 5)" },
+		{ "sandbox", "ended (exit 3: its sandbox cannot be closed, the log says why)" },
+		{ "magic", "talks nonsense (signal 9)" },
+	};
+	struct checker_request req = request_to(25, 5000);
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		setenv("CHECKER_ROGUE", ends[i].rogue, 1);
+		assert_true(checker_ask(checker, &req, on_answer, NULL) > 0);
+		RUN_UNTIL(got.n);
+		expect_failing(ends[i].why);
+		teardown(state);
+		setup(state);
+	}
+}
+
 static void everything_may_be_closed_from_within(void **state)
 {
 	struct checker_request req;
@@ -293,6 +347,8 @@ static int be_rogue(const char *how)
 
 	if (n != sizeof(in.request) || !strcmp(how, "exits"))
 		return 5;
+	if (!strcmp(how, "sandbox"))
+		return CHECKER_EXIT_SANDBOX;
 	out.head = (struct checker_head){ CHECKER_MAGIC, CHECKER_ANSWER, size, in.head.serial };
 	memset(out.answer.text, '\x9b', sizeof(out.answer.text));
 	if (!strcmp(how, "short"))
@@ -502,6 +558,8 @@ int main(int argc, char **argv)
 		TEST(many_that_hang_hold_up_nobody),
 		TEST(cancelled_is_forgotten),
 		TEST(death_ends_what_is_under_way),
+		TEST(an_answer_ends_the_failure),
+		TEST(how_it_ended_is_told_in_words),
 		TEST(everything_may_be_closed_from_within),
 		TEST(everything_may_be_closed_at_its_death),
 		TEST(nonsense_from_the_process_ends_it),

@@ -30,6 +30,7 @@ static struct control_fake {
 	struct history history;
 	__u16 check_code;
 	__s32 tls_days;
+	struct checker_status checker;
 	bool has_agent;		/* mx1 has an agent that said 50%, and is silent now */
 } fake;
 
@@ -262,10 +263,16 @@ void control_status(struct control *ctl, struct status_report *out)
 			{ .name = "eth1", .ifindex = 3 },
 		},
 		.flow_entries = 21, .flow_limit = 131072, .services = 1, .backends = 2, .up = 1, .draining = 1,
-		.agents = fake.has_agent, .agents_silent = fake.has_agent,
+		.agents = fake.has_agent, .agents_silent = fake.has_agent, .checker = fake.checker,
 	};
 	for (int v = 0; v < LB_VERDICT_MAX; v++)
 		out->verdicts[v] = 1000 + v;
+}
+
+void control_checker_status(struct control *ctl, struct checker_status *out)
+{
+	(void)ctl;
+	*out = fake.checker;
 }
 
 void control_flows(struct control *ctl, int backend,

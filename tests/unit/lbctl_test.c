@@ -274,6 +274,21 @@ static void without_a_command_it_is_status(void **state)
 	assert_true(strncmp(bare.out, "lbd " MAILXDP_VERSION ", up 1h00m\n", 10) == 0);
 }
 
+/* Beside the table, not in it: whoever reads the table by program is not disturbed. */
+static void a_list_without_checks_is_said_to_be_old(void **state)
+{
+	struct outcome o = run("list");
+
+	(void)state;
+	assert_string_equal(o.err, "");
+	fake.checker = (struct checker_status){ .wanted = true, .fails = true, .failing_s = 12, .why = "ended (signal 9)" };
+	o = run("list");
+	assert_int_equal(o.code, LB_EXIT_OK);
+	assert_string_equal(o.err, "checks have not been running for 12s, states may be old: ended (signal 9)\n");
+	o = run("list --json");
+	assert_string_equal(o.err, "");
+}
+
 static void json_is_the_daemons_document(void **state)
 {
 	static const char *const commands[][2] = {
@@ -625,6 +640,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_wrong_command_line_is_explained, setup, teardown),
 		cmocka_unit_test_setup_teardown(help_is_there_for_all_and_for_each, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_command_it_is_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_list_without_checks_is_said_to_be_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(json_is_the_daemons_document, setup, teardown),
 		cmocka_unit_test_setup_teardown(people_get_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(empty_tables_say_what_to_do_next, setup, teardown),

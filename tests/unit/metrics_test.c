@@ -92,6 +92,20 @@ static void agents_are_counted_where_there_are_any(void **state)
 	assert_null(strstr(text, "agent_up{service=\"mx\",backend=\"mx\\\"2"));
 }
 
+static void the_checker_is_told_where_it_is_wanted(void **state)
+{
+	size_t len;
+
+	(void)state;
+	assert_null(strstr(text, "mailxdp_checker_up"));
+	for (int fails = 0; fails < 2; fails++) {
+		free(text);
+		fake.checker = (struct checker_status){ .wanted = true, .fails = fails };
+		assert_int_equal(metrics_write(NULL, &text, &len), 0);
+		expect_line(fails ? "mailxdp_checker_up 0" : "mailxdp_checker_up 1");
+	}
+}
+
 static void labels_are_escaped_and_drained_is_not_up(void **state)
 {
 	(void)state;
@@ -151,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_metric_has_its_value, setup, teardown),
 		cmocka_unit_test_setup_teardown(agents_are_counted_where_there_are_any, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_checker_is_told_where_it_is_wanted, setup, teardown),
 		cmocka_unit_test_setup_teardown(labels_are_escaped_and_drained_is_not_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_family_has_one_head_and_stays_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_configured_is_still_a_valid_document, setup, teardown),

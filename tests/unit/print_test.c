@@ -311,6 +311,23 @@ static void status_fits_one_screen(void **state)
 	free(text);
 }
 
+static void status_tells_whether_checks_run(void **state)
+{
+	char *text = printed(print_status, json_pack("{s:{s:s}}", "checker", "state", "running"));
+
+	(void)state;
+	expect_in(text, "\nchecks     running\n");
+	free(text);
+	text = printed(print_status, json_pack("{s:{s:s, s:i, s:s}}", "checker", "state", "failing", "failing_s", 12,
+					       "reason", "ended (exit 3: its sandbox cannot be closed)"));
+	expect_in(text, "\nchecks     NOT RUNNING for 12s, states may be old: "
+			"ended (exit 3: its sandbox cannot be closed)\n");
+	free(text);
+	text = printed(print_status, json_pack("{s:{s:s}}", "checker", "state", "unused"));
+	assert_null(strstr(text, "checks"));
+	free(text);
+}
+
 static void an_empty_or_foreign_document_does_no_harm(void **state)
 {
 	char *text = printed(print_status, json_object());
@@ -362,6 +379,7 @@ int main(void)
 		cmocka_unit_test(services_show_their_addresses),
 		cmocka_unit_test(stats_explain_what_was_counted),
 		cmocka_unit_test(status_fits_one_screen),
+		cmocka_unit_test(status_tells_whether_checks_run),
 		cmocka_unit_test(an_empty_or_foreign_document_does_no_harm),
 		cmocka_unit_test(json_is_passed_on_with_indent),
 	};

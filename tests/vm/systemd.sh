@@ -70,6 +70,16 @@ lbd_has_said() # REGEX
 	lbd_said | grep -qE "$1"
 }
 
+fails() # CMD...
+{
+	! "$@"
+}
+
+has_been_restarted() # TIMES
+{
+	[ "$(systemctl show -P NRestarts "$UNIT")" -ge "$1" ]
+}
+
 up_again() # HOW PID
 {
 	check "$1: another lbd answers" wait_for "$PATIENCE" answers_as_another "$2"
@@ -132,6 +142,10 @@ check "systemctl reload" systemctl reload "$UNIT"
 check "canaries arrive, by SMTP" wait_for "$PATIENCE" canary_arrived
 check "and say that all is well" wait_for "$PATIENCE" all_up
 MODEL=$(model)
+mv /etc/mailxdp/mailxdp.yaml /etc/mailxdp/aside.yaml
+check "systemctl reload without a file fails" fails systemctl reload "$UNIT"
+is "and changes nothing" "$(systemctl is-active "$UNIT") $(model)" "active $MODEL"
+mv /etc/mailxdp/aside.yaml /etc/mailxdp/mailxdp.yaml
 
 systemctl stop "$UNIT"
 check "stopped: the program stays attached" test "$(xdp_prog)" != none
@@ -157,6 +171,15 @@ is "the agent of Postfix answers" "$(timeout 60 cat </dev/tcp/127.0.0.1/9707)" "
 is "the kernel reports no call that the fences forbid" "$(journalctl -b -q -k --no-pager | grep -c 'type=1326')" 0
 is "lbd was refused nothing" "$(lbd_said | grep -ciE 'not permitted|permission denied|read-only file system|sandbox')" 0
 is "it warned of nothing but the server that was gone" "$(lbd_said -p warning | grep -cvE '^backend mailx3(-v6)?: ')" 0
+
+# After what it must not say: this it has to. systemd's own limit would be five starts.
+cp -p /etc/mailxdp/mailxdp.yaml /etc/mailxdp/aside.yaml
+echo 'servces: []' >/etc/mailxdp/mailxdp.yaml
+check "a start with a broken file fails" fails systemctl restart "$UNIT"
+check "it is tried on and on" wait_for "$PATIENCE" has_been_restarted 7
+check "mail flows" mail
+mv /etc/mailxdp/aside.yaml /etc/mailxdp/mailxdp.yaml
+up_again "the file is whole again" 0
 note "what an administrator sees:"
 journalctl -b -q --no-pager -o short -u "$UNIT" -u 'postfix-agent*' | cut -c17- | quote
 lab_done
