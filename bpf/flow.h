@@ -11,6 +11,17 @@
 #ifndef LB_FLOW_H
 #define LB_FLOW_H
 
+static __always_inline void flow_key(struct lb_flow_key *key, const struct lb_addr *client, __u16 client_port, __u16 port,
+				     __u16 vip_id)
+{
+	__u64 *to = (__u64 *)key;
+	const __u64 *from = (const __u64 *)client->bytes;
+
+	to[0] = from[0];
+	to[1] = from[1];
+	to[2] = word_of_4(client_port, port, vip_id, 0);
+}
+
 static __always_inline struct lb_load *flow_load(const struct lb_flow *flow)
 {
 	__u32 id = flow->backend;

@@ -12,6 +12,8 @@
 #ifndef LB_PARSE_H
 #define LB_PARSE_H
 
+#include "word.h"
+
 #define PARSE_MAX_VLANS	     2
 #define PARSE_MAX_EXTENSIONS 6
 #define PARSE_NOT_PLAIN	     -1 /* begin again with PARSE_ALL */
@@ -58,25 +60,21 @@ static __always_inline bool parse_addr_equal(const struct lb_addr *a, const stru
 	return x[0] == y[0] && x[1] == y[1];
 }
 
-/* Words, because a packet is only 2-byte aligned and byte copies cost an instruction each. */
+/* Read in halves of words, because a packet is only 2-byte aligned and byte copies cost an instruction each. */
 static __always_inline void parse_addr_v6(struct lb_addr *to, const struct in6_addr *from)
 {
-	__u32 *t = (__u32 *)to->bytes;
+	__u64 *t = (__u64 *)to->bytes;
 
-	t[0] = from->s6_addr32[0];
-	t[1] = from->s6_addr32[1];
-	t[2] = from->s6_addr32[2];
-	t[3] = from->s6_addr32[3];
+	t[0] = word_of_2(from->s6_addr32[0], from->s6_addr32[1]);
+	t[1] = word_of_2(from->s6_addr32[2], from->s6_addr32[3]);
 }
 
 static __always_inline void parse_addr_v4(struct lb_addr *to, __be32 from)
 {
-	__u32 *t = (__u32 *)to->bytes;
+	__u64 *t = (__u64 *)to->bytes;
 
 	t[0] = 0;
-	t[1] = 0;
-	t[2] = bpf_htonl(0xffff);
-	t[3] = from;
+	t[1] = word_of_2(bpf_htonl(0xffff), from);
 }
 
 /* The last tag's inner type; both ends of the frame are checked. */

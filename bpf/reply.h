@@ -9,11 +9,7 @@
 static __always_inline void reply_key(const struct lb_pkt *pkt, const struct lb_backend_ref *ref,
 				      struct lb_flow_key *key)
 {
-	key->client = pkt->dst;
-	key->client_port = pkt->dst_port;
-	key->port = pkt->src_port;
-	key->vip_id = ref->vip_id;
-	key->zero = 0;
+	flow_key(key, &pkt->dst, pkt->dst_port, pkt->src_port, ref->vip_id);
 }
 
 struct reply {

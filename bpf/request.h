@@ -19,11 +19,7 @@ struct request {
 static __always_inline void request_key(const struct lb_pkt *pkt, const struct lb_service *svc,
 					struct lb_flow_key *key)
 {
-	key->client = pkt->src;
-	key->client_port = pkt->src_port;
-	key->port = pkt->dst_port;
-	key->vip_id = svc->vip_id;
-	key->zero = 0;
+	flow_key(key, &pkt->src, pkt->src_port, pkt->dst_port, svc->vip_id);
 }
 
 static __always_inline enum lb_verdict request_established(const struct lb_pkt *pkt, struct lb_flow *flow, __u8 mode,
