@@ -13,7 +13,7 @@
 #define LB_RESIZE_H
 
 #define FLOW_NOWHERE ~0ULL
-#define RESIZE_MOVES 32768 /* per call: some 20 ms */
+#define RESIZE_MOVES 32768 /* per call */
 
 static __always_inline __u64 flow_hash(const struct lb_flow_key *key)
 {
@@ -141,7 +141,10 @@ static long resize_walk_one(struct bpf_map *map, const __u32 *at, struct lb_flow
 		walk->left++;
 		return 1;
 	}
-	walk->n++;
+	if (slot->claim == LB_SLOT_USED) /* another CPU is at it, and may yet find no room */
+		walk->left++;
+	else
+		walk->n++;
 	return 0;
 }
 
