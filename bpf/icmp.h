@@ -99,14 +99,14 @@ static __always_inline void icmp_fix_checksum(struct lb_pkt *pkt, __u32 gain)
 static __always_inline enum lb_verdict icmp_to_backend(struct lb_pkt *pkt, struct icmp_inner *in,
 						       const struct lb_service *svc, __u32 *out_ifindex)
 {
-	struct lb_flow_key key = {
-		.client = in->dst, .client_port = in->dst_port, .port = in->src_port, .vip_id = svc->vip_id,
-	};
-	struct lb_flow *flow = flow_find(&key);
+	struct lb_flow_key key;
+	struct lb_flow *flow;
 	struct lb_backend *be;
 	enum lb_verdict v;
 	__u32 id, gain;
 
+	flow_key(&key, &in->dst, in->dst_port, in->src_port, svc->vip_id);
+	flow = flow_find(&key);
 	if (!flow)
 		return LB_PASS_ICMP;
 	id = flow->backend;
@@ -129,14 +129,14 @@ static __always_inline enum lb_verdict icmp_to_backend(struct lb_pkt *pkt, struc
 static __always_inline enum lb_verdict icmp_to_client(struct lb_pkt *pkt, struct icmp_inner *in,
 						      const struct lb_backend_ref *ref, __u32 *out_ifindex)
 {
-	struct lb_flow_key key = {
-		.client = in->src, .client_port = in->src_port, .port = in->dst_port, .vip_id = ref->vip_id,
-	};
-	struct lb_flow *flow = flow_find(&key);
+	struct lb_flow_key key;
+	struct lb_flow *flow;
 	struct lb_backend_ref as = *ref;
 	enum lb_verdict v;
 	__u32 gain;
 
+	flow_key(&key, &in->src, in->src_port, in->dst_port, ref->vip_id);
+	flow = flow_find(&key);
 	if (!flow || flow->backend != ref->backend)
 		return LB_PASS_ICMP;
 	if (!parse_addr_equal(&pkt->src, &in->dst)) { /* a router on the way: stays itself */

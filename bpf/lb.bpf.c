@@ -24,11 +24,11 @@
 #include <bpf/bpf_helpers.h>
 
 #include "lb_abi.h"
+#include "hash.h"
 #include "knobs.h"
 #include "hint.h"
 #include "maps.h"
 #include "csum.h"
-#include "hash.h"
 #include "parse.h"
 #include "turn.h"
 #include "service.h"

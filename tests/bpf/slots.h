@@ -11,12 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../../bpf/hash.h"
+
 #define __noinline __attribute__((noinline, unused))
 
 struct slots {
 	struct lb_flow_slot *slots;
 	__u32 n;
-	__u32 secret[6];
+	__u32 secret[HASH_PLACE_WORDS];
 };
 
 static inline __u32 table_homes(void *table)
@@ -31,7 +33,6 @@ static inline struct lb_flow_slot *table_slot(void *table, __u32 at)
 	return at < t->n ? &t->slots[at] : NULL;
 }
 
-#include "../../bpf/hash.h"
 #include "../../bpf/flow_table.h"
 
 static inline struct lb_flow *slots_find(struct slots *t, const struct lb_flow_key *key)

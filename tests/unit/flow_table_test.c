@@ -30,7 +30,7 @@ static void table_make(__u32 flows)
 	table.n = LB_SLOTS_FOR_FLOWS(flows);
 	table.slots = calloc(table.n, sizeof(*table.slots));
 	assert_non_null(table.slots);
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < HASH_PLACE_WORDS; i++)
 		table.secret[i] = dice();
 }
 
