@@ -453,41 +453,9 @@ static void gateways_may_change(void **state)
 	}
 }
 
-/* As when others have been there first. */
-static void a_flow_far_from_its_homes_is_found(void **state)
-{
-	static const struct {
-		__u32 first, second; /* so many slots behind either home are taken */
-	} cases[] = { { 0, 0 }, { 3, 0 }, { 4, 2 }, { 20, 0 }, { LB_FLOW_WINDOW - 1, 30 }, { LB_FLOW_WINDOW, 0 } };
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		world_reset();
-		EACH_KIND(family, mode) {
-			struct lb_flow_key key = usual_key(family, mode);
-			__u64 hash = hash_place(&key, world.flows.secret);
-			struct lb_flow flow;
-
-			slots_clear(&world.flows);
-			for (__u32 d = 0; d < cases[i].first; d++)
-				table_slot(&world.flows, table_home(&world.flows, hash) + d)->claim = LB_SLOT_LEAVING;
-			for (__u32 d = 0; d < cases[i].second; d++)
-				table_slot(&world.flows, table_home(&world.flows, hash >> 32) + d)->claim = LB_SLOT_LEAVING;
-			handshake(family, mode);
-			if (mode == LB_MODE_NAT)
-				server_says("220", family, ACK, 5001, 1001, 40, LB_TX_REPLY);
-			client_says("EHLO", family, mode, ACK, 1001, 5041, 20, LB_TX_REQUEST);
-			assert_true(get_flow(family, mode, &flow));
-			assert_int_equal(flow.replies, 1);
-			assert_int_equal(slots_count(&world.flows), 1);
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(a_flow_far_from_its_homes_is_found, world_setup),
 		cmocka_unit_test_setup(the_handshake_makes_one_flow, world_setup),
 		cmocka_unit_test_setup(in_nat_a_wrong_ack_number_promotes_nothing, world_setup),
 		cmocka_unit_test_setup(in_dsr_only_a_number_after_the_syn_promotes, world_setup),

@@ -333,30 +333,6 @@ static void what_goes_now_is_not_settled_yet(void **state)
 	assert_int_equal(slots_leaving(), 1);
 }
 
-/* Another CPU holds the home, or no slot near is free while the table is not full: not the client's fault. */
-static void a_promotion_that_is_in_somebodys_way_is_repeated(void **state)
-{
-	(void)state;
-	EACH_KIND(family, mode) {
-		struct lb_flow_key key = usual_key(family, mode);
-		__u32 *homed = &table_slot(&world.flows, table_home(&world.flows, hash_place(&key, world.flows.secret)))->homed;
-		struct pkt in = request_of(family, mode, ACK), want = at_backend(&in, mode, 0);
-		struct lb_flow flow;
-
-		client_says("SYN", family, mode, SYN, CLIENT_ISN, 0, 0, LB_TX_SYN);
-		if (mode == LB_MODE_NAT)
-			server_says("SYN-ACK", family, SYN | ACK, SERVER_ISN, CLIENT_ISN + 1, 0, LB_TX_REPLY);
-		*homed |= LB_HOME_HELD;
-		expect("the first ACK", &in, LB_DROP_HALF_OPEN, NULL);
-		assert_false(get_flow(family, mode, &flow));
-		*homed &= ~LB_HOME_HELD;
-		expect("the second", &in, LB_TX_REQUEST, &want);
-		assert_true(get_flow(family, mode, &flow));
-		expect_load(family, mode, 1, 1, 1);
-	}
-	assert_int_equal(world.totals->flow_entries, 4);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,7 +345,6 @@ int main(void)
 		cmocka_unit_test_setup(a_promotion_that_finds_no_room_is_refused_in_the_open, world_setup),
 		cmocka_unit_test_setup(a_slot_is_used_again_when_the_dust_has_settled, world_setup),
 		cmocka_unit_test_setup(what_goes_now_is_not_settled_yet, world_setup),
-		cmocka_unit_test_setup(a_promotion_that_is_in_somebodys_way_is_repeated, world_setup),
 	};
 
 	world_open(TABLE);

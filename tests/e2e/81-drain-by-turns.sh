@@ -57,12 +57,10 @@ wait_for 15 all_up || die "the mail servers do not come up"
 
 LOAD_BATCH=20
 load_start 10 "$VIP4" "$VIP6"
-TALKS=()
 for ((i = 1; i <= LAB_CLIENTS; i++)); do
 	for vip in "$VIP4" "$VIP6"; do
-		SPAWN_LOG=talk-$i-${vip//:/_} spawn "c$i" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --addr "$vip" --duration 600 \
-			--parallel "$KEPT" --messages 100000 --pause 2 --again --from "c$i-${vip//[.:]/-}"
-		TALKS+=("$SPAWNED")
+		talk_start "$i-${vip//:/_}" "c$i" --addr "$vip" --duration 600 --parallel "$KEPT" --pause 2 \
+			--from "c$i-${vip//[.:]/-}"
 	done
 done
 
@@ -80,18 +78,8 @@ for ((round = 1; round <= ROUNDS; round++)); do
 	lbctl enable mailx2-v6 >/dev/null
 done
 closed=$(($(of_mailx2 resets_total) - before))
-for pid in "${TALKS[@]}"; do
-	kill -TERM "$pid"
-done
-for pid in "${TALKS[@]}"; do
-	unspawn "$pid"
-done
+talks_stop
 load_stop
-
-talks() # FILTER over what all of them report
-{
-	grep -h '^{' "$LAB_DIR"/log/talk-*.log | jq -rs "$1"
-}
 
 is "$ROUNDS drains under load were completed" "$drained" "$ROUNDS"
 check "each within $MOST_MS ms: $((sum / (drained ? drained : 1))) ms in the mean, $slowest at most" test "$slowest" -le "$MOST_MS"

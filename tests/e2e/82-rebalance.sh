@@ -36,12 +36,6 @@ is_even()
 	list_json ".backends | (map(.conns) | add) == $((2 * KEPT)) and all(.[]; .conns * 4 <= $EACH * 5)"
 }
 
-# What the clients report in the end.
-talks() # FILTER
-{
-	grep -h '^{' "$LAB_DIR"/log/talk-c*.log | jq -rs "$1"
-}
-
 need_lbd
 lab_up two 2 3
 sink_start 1 25 -W .:1
@@ -50,11 +44,8 @@ config ""
 lbd_start
 others_up() { state_is mailx1 up && state_is mailx2 up && state_is mailx3 down; }
 check "two of three mail servers are up" wait_for 15 others_up
-TALKS=()
 for n in 1 2; do
-	SPAWN_LOG=talk-c$n spawn "c$n" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --addr "$VIP4" --duration 100 \
-		--parallel "$KEPT" --messages 100000 --pause 1 --again --from "c$n"
-	TALKS+=("$SPAWNED")
+	talk_start "c$n" "c$n" --addr "$VIP4" --duration 100 --parallel "$KEPT" --pause 1 --from "c$n"
 done
 check "$((2 * KEPT)) sessions are kept by the two" wait_for 20 conns_are "$KEPT $KEPT 0"
 
@@ -79,12 +70,7 @@ wait_for $((ROUND + 10)) delivers $(($(messages_at 1) + 2 * EACH)) || note "no m
 is "and none after that" "$(($(closed) - before))" "$closed"
 config "" # when the clients end, they do so one after the other
 lbctl reload >/dev/null
-for pid in "${TALKS[@]}"; do
-	kill -TERM "$pid"
-done
-for pid in "${TALKS[@]}"; do
-	unspawn "$pid"
-done
+talks_stop
 is "each that was ended was silent, or about to speak" "$(talks '[.[].broken | .idle + .mail] | add')" "$closed"
 is "no transaction was cut ($(talks '[.[].taken] | add') messages)" "$(talks '[.[].broken | .connect + .hello + .transaction] | add')" 0
 is "none was ended while a reply was owed" "$(list_json '[.backends[].at_risk_total] | add')" 0

@@ -137,6 +137,34 @@ load_stop()
 	[ "$LOAD_FAILED" = 0 ] || sort "$LAB_DIR"/load/*.err | uniq -c | sort -rn | head -n 10 | sed 's/^/# /'
 }
 
+# talk_start NAME CLIENT ARGS...: real SMTP conversations (talk_tool) that go on until talks_stop; NAME tells their logs apart.
+TALK_PIDS=()
+talk_start()
+{
+	local name=$1 client=$2
+	shift 2
+	SPAWN_LOG=talk-$name spawn "$client" "${STEP_BACK[@]}" "$TOOLS/talk_tool" --messages 100000 --again "$@"
+	TALK_PIDS+=("$SPAWNED")
+}
+
+# talks_stop: they end, each after its conversation; together, not one after the other.
+talks_stop()
+{
+	local pid
+	for pid in "${TALK_PIDS[@]}"; do
+		kill -TERM "$pid"
+	done
+	for pid in "${TALK_PIDS[@]}"; do
+		unspawn "$pid"
+	done
+}
+
+# talks FILTER: jq over what all of them report
+talks()
+{
+	grep -h '^{' "$LAB_DIR"/log/talk-*.log | jq -rs "$1"
+}
+
 # hold_start CLIENT FAMILY NOOP_SECONDS: HELD sessions that stay open and say a word now and then; one call per family.
 HOLD_PIDS=()
 hold_start()
