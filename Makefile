@@ -23,7 +23,7 @@ BUILD_PACKAGES := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev l
 	libyaml-dev libjansson-dev libsystemd-dev libmnl-dev libmicrohttpd-dev libcurl4-openssl-dev \
 	libcap-ng-dev libseccomp-dev libssl-dev
 TEST_PACKAGES := libcmocka-dev postfix iproute2 ethtool nftables procps util-linux python3-minimal jq curl \
-	swaks iputils-ping shellcheck
+	swaks iputils-ping shellcheck systemd
 
 CHECK_PACKAGES := cppcheck
 VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
