@@ -72,11 +72,14 @@ void sample_measure(struct sample *s, int round, __u32 repeat)
 	const struct bench_case *c = s->what;
 	struct site *site = s->site;
 	struct flow_feed ff = c->feed;
-	__u32 place = site_place(site, c->program), n = repeat / STRETCHES, warm, action;
+	__u32 n = repeat / STRETCHES, place, warm, action;
 	double empty[STRETCHES], gross[STRETCHES];
 	struct frame frame;
 	__u64 before = 0;
 
+	for (int i = 0; i < round; i++)
+		site = site->twin;
+	place = site_place(site, c->program);
 	ff.flows = c->fresh ? 0 : site->flows;
 	warm = c->fresh ? 4096 : site->flows < 65536 ? site->flows + 1024 : 65536;
 	frame_build(site->v6, &c->pkt, &frame);

@@ -30,8 +30,17 @@ struct site *site_add(bool v6, enum lb_mode mode, bool turns, __u32 flows, __u32
 		die("too many sites");
 	*site = (struct site) {
 		.number = sites_n++, .v6 = v6, .mode = mode, .turns = turns, .flows = flows, .table = table,
+		.twin = site,
 	};
 	return site;
+}
+
+void site_add_twin(struct site *site)
+{
+	struct site *twin = site_add(site->v6, site->mode, site->turns, site->flows, site->table);
+
+	twin->twin = site->twin;
+	site->twin = twin;
 }
 
 const char *site_variant(const struct site *site)
@@ -198,8 +207,10 @@ static void site_fill_flows(struct site *site)
 
 void site_make(struct site *site)
 {
-	site_load(site);
-	site_fill_flows(site);
+	for (struct site *twin = site; !twin->lb; twin = twin->twin) {
+		site_load(twin);
+		site_fill_flows(twin);
+	}
 }
 
 __u64 site_verdicts(const struct site *site, __u32 verdict)

@@ -19,11 +19,14 @@ struct site {
 	struct lb_bpf *lb;
 	struct reference_bpf *ref;
 	__u32 counter;		/* of the packets that the program has had */
+	struct site *twin;	/* the next of its twins, in a ring; itself when it has none */
 };
 
 struct site *site_add(bool v6, enum lb_mode mode, bool turns, __u32 flows, __u32 table);
+/* The same once more, loaded again: where its programs and maps lie in memory is another throw of the dice. */
+void site_add_twin(struct site *site);
 const char *site_variant(const struct site *site);
-/* Loads its programs and makes its flows. */
+/* Loads its programs and makes its flows; those of its twins too. */
 void site_make(struct site *site);
 __u64 site_verdicts(const struct site *site, __u32 verdict);
 
