@@ -1,13 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the benchmarks in the lab have in common: a place for their figures, and the contest: contender after
-# contender, each in a lab of its own, then again. Sourced first by each of them, brings the lab and the peers. What is
+# contender, each in a lab of its own, then again. Sourced first by each of them, brings the lab, the wires and the peers. What is
 # measured, and how, is the script's business.
 
 # shellcheck source=../harness/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../harness/lab.sh"
 # shellcheck source=peers.sh
 . "$(dirname "${BASH_SOURCE[0]}")/peers.sh"
+# shellcheck source=wires.sh
+. "$(dirname "${BASH_SOURCE[0]}")/wires.sh"
 
 RESULTS=	# one object of JSON a line, for report.py
 
@@ -46,7 +48,7 @@ contest()
 # One client, one mail server, the contender between them; neighbours resolved, caches warm.
 way_through() # PEER SESSIONS BACKLOG: of the mail server, at most
 {
-	peer_wires "$1" 1 1
+	wires_up "$1"
 	spawn m1 smtp-sink -u nobody -m "$2" inet:0.0.0.0:25 "$3"
 	peer_start "$1"
 	smtp_load c1 "$TARGET" 25 50 10 || die "$1: no mail comes through"

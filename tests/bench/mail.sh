@@ -72,7 +72,7 @@ out_folder() # NAME
 run_mail() # CONTENDER
 {
 	out_folder "$1"
-	peer_wires "$(peer_of "$1")" 3 3
+	lab_up two 3 3
 	servers_start "$OUT" "${SLOW[@]}"
 	peer_start "$(peer_of "$1")" "$1"
 	clients_start "$OUT" "$SECONDS_OF_LOAD" "$RATE" "$WORK_MS"
@@ -139,7 +139,7 @@ run_drains() # CONTENDER
 	local i peer
 	peer=$(peer_of "$1")
 	out_folder "$1"
-	peer_wires "$peer" 3 3
+	lab_up two 3 3
 	servers_start "$OUT" 1 1 1
 	# a session is closed once it has been the client's turn for this long
 	echo 'timers: {drain-idle: 200ms}' >"$LAB_DIR/etc/mailxdp.yaml"

@@ -5,7 +5,7 @@
 # kept next to the results.
 #
 #   mailxdp-nat mailxdp-dsr   this program
-#   direct                    nothing in between: client and mail server on one switch
+#   direct                    nothing in between: client and mail server on one wire (wires.sh)
 #   redirect                  an XDP program that changes two MAC addresses and redirects: what veth itself costs
 #   nft                       nftables: DNAT with connection tracking, and masquerading
 #   nft-stateless             nftables: addresses set packet by packet, no tracking (one mail server only)
@@ -44,36 +44,19 @@ peer_available() # PEER
 	[ -z "$WHY" ]
 }
 
-peer_wires() # PEER CLIENTS SERVERS
-{
-	local i
-	case $1 in
-	direct | mailxdp-dsr)
-		lab_up one "$2" "$3"
-		if [ "$1" = mailxdp-dsr ]; then
-			lab_dsr
-		else
-			for ((i = 1; i <= $3; i++)); do
-				addr_add "m$i" eth0 "192.0.2.$((10 + i))/24"
-			done
-		fi
-		;;
-	*) lab_up two "$2" "$3" ;;
-	esac
-}
-
 peer_keep() # FILE
 {
 	mkdir -p "$BENCH_OUT/conf"
 	cp "$1" "$BENCH_OUT/conf/"
 }
 
-# A proxy or a router is given what a NIC's driver gives it: received segments merged into few large ones.
-peer_gro()
+# A proxy or a router is given what a NIC's driver gives it: received segments merged into few large ones, and large
+# ones to send, cut up as late as can be.
+peer_offloads()
 {
 	local iface
 	for iface in "${LB_IFACES[@]}"; do
-		in_ns lb ethtool -K "$iface" gro on >/dev/null 2>&1 || die "ethtool -K $iface gro on failed"
+		in_ns lb ethtool -K "$iface" gro on gso on >/dev/null 2>&1 || die "ethtool -K $iface failed"
 	done
 }
 
@@ -260,11 +243,11 @@ peer_start()
 		;;
 	mailxdp-nat) peer_mailxdp nat "${2:-least-inflight}" ;;
 	mailxdp-dsr) peer_mailxdp dsr "${2:-least-inflight}" ;;
-	nft) peer_gro && peer_nft ;;
-	nft-stateless) peer_gro && peer_nft_stateless ;;
-	ipvs) peer_gro && peer_ipvs ;;
-	haproxy) peer_gro && peer_haproxy ;;
-	nginx) peer_gro && peer_nginx ;;
+	nft) peer_offloads && peer_nft ;;
+	nft-stateless) peer_offloads && peer_nft_stateless ;;
+	ipvs) peer_offloads && peer_ipvs ;;
+	haproxy) peer_offloads && peer_haproxy ;;
+	nginx) peer_offloads && peer_nginx ;;
 	*) die "no contender \"$1\"" ;;
 	esac
 	case $1 in

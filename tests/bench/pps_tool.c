@@ -211,6 +211,8 @@ int main(int argc, char **argv)
 		took = seconds_now() - start;
 		got = count_read() - before;
 	} while (took < length);
+	if (got < sent / 10 * 9)
+		die("%u frames went out, only %llu came through", sent, (unsigned long long)got);
 	printf("{\"sent\": %u, \"counted\": %llu, \"seconds\": %.4f, \"pps\": %.0f, \"flows\": %u}\n", sent,
 	       (unsigned long long)got, took, got / took, flows);
 	return 0;
