@@ -115,7 +115,7 @@ static __always_inline enum lb_verdict request_syn(struct request *rq, struct lb
 	} else {
 		if (!flow && request_table_is_full())
 			return request_refuse(rq, NULL, LB_RESET_TABLE_FULL);
-		v = select_backend(&rq->key, rq->svc->scheduler, &backend);
+		v = select_backend(rq->key.vip_id, rq->svc->scheduler, rq->hash, rq->now, &backend);
 		if (v)
 			return request_refuse(rq, alive ? NULL : flow, v);
 	}
@@ -135,7 +135,7 @@ static __always_inline enum lb_verdict request_stray(struct request *rq)
 		return LB_DROP_NO_FLOW;
 	if (rq->svc->scheduler != LB_SCHED_MAGLEV)
 		return LB_RESET_NO_FLOW;
-	v = select_backend(&rq->key, rq->svc->scheduler, &backend);
+	v = select_backend(rq->key.vip_id, rq->svc->scheduler, rq->hash, rq->now, &backend);
 	if (v)
 		return LB_RESET_NO_FLOW;
 	rq->backend = backend;

@@ -88,21 +88,22 @@ static __always_inline __u32 select_random(__u32 dice, __u32 n)
 	return (__u64)dice * n >> 32;
 }
 
-static __always_inline __u16 select_pick(const struct lb_table *table, const struct lb_flow_key *key, __u8 scheduler)
+static __always_inline __u16 select_pick(const struct lb_table *table, __u32 vip, __u8 scheduler, __u64 hash, __u64 now)
 {
-	__u32 vip = key->vip_id, n = table->slots_n, at;
+	__u32 n = table->slots_n, at;
 	__u64 weight_a = 1, weight_b = 1, score_a, score_b;
 	__u64 *rotor;
 	__u32 dice;
 	__u16 a, b;
 
 	if (scheduler == LB_SCHED_MAGLEV)
-		return select_slot(table, hash_flow(key, knob_hash_seed) % n);
+		return select_slot(table, hash % n);
 	if (scheduler == LB_SCHED_ROUND_ROBIN) {
 		rotor = bpf_map_lookup_elem(&rotors, &vip);
 		return rotor ? select_slot(table, __sync_fetch_and_add(rotor, 1) % n) : LB_NO_BACKEND;
 	}
-	dice = bpf_get_prandom_u32();
+	/* who comes again does not meet the same two */
+	dice = (hash ^ now) * 0x9e3779b97f4a7c15ULL >> 32;
 	a = select_slot(table, select_random(dice << 16, n));
 	if (scheduler == LB_SCHED_RANDOM)
 		return a;
@@ -121,17 +122,17 @@ static __always_inline __u16 select_pick(const struct lb_table *table, const str
 	return score_b * weight_a < score_a * weight_b ? b : a;
 }
 
-/* LB_NEXT with *id set, or why not: LB_RESET_NO_BACKEND, LB_RESET_AT_CAP. */
-static __noinline enum lb_verdict select_backend(const struct lb_flow_key *key, __u8 scheduler, __u16 *id)
+/* hash: pending_hash() of the flow. LB_NEXT with *id set, or why not: LB_RESET_NO_BACKEND, LB_RESET_AT_CAP. */
+static __noinline enum lb_verdict select_backend(__u32 vip, __u8 scheduler, __u64 hash, __u64 now, __u16 *id)
 {
-	__u32 vip = key->vip_id, zero = 0;
+	__u32 zero = 0;
 	void *inner = bpf_map_lookup_elem(&tables, &vip);
 	struct lb_table *table = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
-	struct select_scan scan = { .table = table, .now = bpf_ktime_get_coarse_ns() };
+	struct select_scan scan = { .table = table, .now = now };
 
 	if (!table || !table->slots_n || !table->members_n)
 		return LB_RESET_NO_BACKEND;
-	scan.found = select_pick(table, key, scheduler);
+	scan.found = select_pick(table, vip, scheduler, hash, now);
 	if (!select_usable(scan.found, &scan)) {
 		scan.found = LB_NO_BACKEND;
 		scan.start = select_random(bpf_get_prandom_u32(), table->members_n);
