@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 #define LB_MAGIC	0x6d786470	/* "mxdp" */
-#define LB_SCHEMA	2
+#define LB_SCHEMA	3
 
 #define LB_MAX_BACKENDS	4096		/* ids 1..4095; 0 is LB_NO_BACKEND */
 #define LB_MAX_VIPS	256		/* ids 1..255; one per VIP address */
@@ -207,7 +207,8 @@ struct lb_pending {
 
 struct lb_pending_set {
 	__u32 marks[LB_PENDING_WAYS];	/* of the key's hash; 0: empty */
-	__u32 born_ms[LB_PENDING_WAYS];	/* since boot */
+	__u32 next;	/* whose turn it is to go when none is empty */
+	__u32 zero[7];
 	struct lb_pending entries[LB_PENDING_WAYS];
 };
 
