@@ -13,8 +13,11 @@
  * same flow twice, because who makes one holds its first home; whoever comes second finds it held and gives up: its packet
  * is dropped, and repeated.
  *
- * Knows slots and keys, not what a flow is. The host's tests compile it too: what a table is (table_homes(), table_slot())
- * is its includer's.
+ * Behind the slots there is one bit for each home, set while some flow may have it as its first. A SYN asks this bit before
+ * anything else: a flood meets some tens of kilobytes that stay in the cache, and not the table.
+ *
+ * Knows slots and keys, not what a flow is. The host's tests compile it too: what a table is (table_homes(), table_slot(),
+ * table_bits()) is its includer's.
  */
 #ifndef LB_FLOW_TABLE_H
 #define LB_FLOW_TABLE_H
@@ -73,6 +76,29 @@ static __always_inline struct lb_flow *table_look(void *table, const struct lb_f
 	return slot && slot->homed & 1 && table_has(slot, key) ? &slot->flow : NULL;
 }
 
+/* Whether there may be such a flow. */
+static __always_inline bool table_is_home(void *table, __u64 hash)
+{
+	__u32 home = table_home(table, hash);
+	__u64 *bits = table_bits(table, home);
+
+	return !bits || *bits >> home % 64 & 1;
+}
+
+/* The caller holds the home, or has seen its word at 0. Whoever makes a flow holds the home first and then sets the bit, so
+ * one of the two sees what the other did. */
+static __always_inline void table_home_used(void *table, __u32 home, bool used)
+{
+	__u64 *bits = table_bits(table, home), bit = 1ULL << home % 64;
+
+	if (!bits)
+		return;
+	if (!used)
+		__sync_fetch_and_and(bits, ~bit);
+	if (!(*bits & bit) && table_homed(table, home))
+		__sync_fetch_and_or(bits, bit);
+}
+
 /* Puts the flow into a slot, d from its home, if that is free. */
 static __always_inline bool table_take(void *table, __u32 home, __u32 d, const struct lb_flow_key *key,
 				       const struct lb_flow *flow)
@@ -99,6 +125,7 @@ static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key,
 
 	if (!held || __sync_fetch_and_or(&held->homed, LB_HOME_HELD) & LB_HOME_HELD)
 		return TABLE_NONE;
+	table_home_used(table, home, true);
 	if (table_search(table, key, hash) != TABLE_NONE)
 		goto out;
 	for (__u32 d = 0; d < LB_FLOW_WINDOW && at == TABLE_NONE; d++) {
@@ -130,6 +157,8 @@ static __noinline bool table_remove(void *table, __u32 at, __u64 hash)
 		bit = 1u << d;
 		if (__sync_fetch_and_and(&home->homed, ~bit) & bit) {
 			__sync_lock_test_and_set(&slot->claim, LB_SLOT_LEAVING);
+			if (!home->homed)
+				table_home_used(table, at - d, false);
 			return true;
 		}
 	}

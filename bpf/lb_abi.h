@@ -234,9 +234,13 @@ struct lb_flow_slot {
 	struct lb_flow flow;
 };
 
-/* Slots of a table for so many flows, and back. Five in eight may be used; the last ones are nobody's home. */
-#define LB_SLOTS_FOR_FLOWS(flows)	(((flows) * 8ULL + 4) / 5 + LB_FLOW_WINDOW - 1)
-#define LB_FLOWS_IN_SLOTS(slots)	(((slots) - (LB_FLOW_WINDOW - 1)) * 5ULL / 8)
+/* Slots of a table for so many flows, and back. Five in eight may be used; the last ones are nobody's home, and behind these
+ * are some that hold, in place of a flow, a bit for each home. */
+#define LB_HOMES_IN_SLOT	(8 * sizeof(struct lb_flow))
+#define LB_SLOTS_FOR_FLOWS(flows)	LB_SLOTS_AND_BITS(((flows) * 8ULL + 4) / 5 + LB_FLOW_WINDOW)
+#define LB_SLOTS_AND_BITS(slots)	((slots) + (slots) / (LB_HOMES_IN_SLOT - 1))
+#define LB_SLOTS_BEFORE_BITS(slots)	((slots) - (slots) / LB_HOMES_IN_SLOT - 1)
+#define LB_FLOWS_IN_SLOTS(slots)	((LB_SLOTS_BEFORE_BITS(slots) - (LB_FLOW_WINDOW - 1)) * 5ULL / 8)
 
 /* --- map "fragments": ports of a datagram's first fragment ------------------------ */
 struct lb_fragment_key {

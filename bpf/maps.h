@@ -170,14 +170,27 @@ struct bpf_map {
 	__u32 max_entries;
 } __attribute__((preserve_access_index));
 
+static __always_inline __u32 table_slots(void *table)
+{
+	return LB_SLOTS_BEFORE_BITS(((struct bpf_map *)table)->max_entries);
+}
+
 static __always_inline __u32 table_homes(void *table)
 {
-	return ((struct bpf_map *)table)->max_entries - (LB_FLOW_WINDOW - 1);
+	return table_slots(table) - (LB_FLOW_WINDOW - 1);
 }
 
 static __always_inline struct lb_flow_slot *table_slot(void *table, __u32 at)
 {
 	return bpf_map_lookup_elem(table, &at);
+}
+
+/* The word of a home's bit. */
+static __always_inline __u64 *table_bits(void *table, __u32 home)
+{
+	struct lb_flow_slot *slot = table_slot(table, table_slots(table) + home / LB_HOMES_IN_SLOT);
+
+	return slot ? (__u64 *)&slot->flow + home % LB_HOMES_IN_SLOT / 64 : NULL;
 }
 
 static __always_inline bool port_is_served(__u16 port)

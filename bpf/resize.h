@@ -90,7 +90,7 @@ __noinline __u64 flow_place(const struct lb_flow_key *key, __u64 hash)
 	return place != FLOW_NOWHERE ? place : flow_place_in(LB_FLOWS_NOW, key, hash); /* it moved between the two looks */
 }
 
-static __noinline struct lb_flow *flow_find(const struct lb_flow_key *key)
+static __noinline struct lb_flow *flow_find_anywhere(const struct lb_flow_key *key)
 {
 	struct lb_flow_slot *slot;
 	__u64 place = flow_place(key, flow_hash(key));
@@ -106,6 +106,20 @@ static __noinline struct lb_flow *flow_find(const struct lb_flow_key *key)
 	slot = table ? table_slot(table, place) : NULL;
 	/* the tables may have changed hands since */
 	return slot && table_has(slot, key) ? &slot->flow : NULL;
+}
+
+/* Whether one bit is enough to say that there is no such flow: so for most SYNs. In this order, because a table before is
+ * first shared, then moving. */
+static __always_inline bool flow_is_nowhere(const struct lb_flow_key *key)
+{
+	if (flow_table(LB_FLOWS_SHARED) || flow_table(LB_FLOWS_MOVING))
+		return false;
+	return !table_is_home(&flows, flow_hash(key));
+}
+
+static __always_inline struct lb_flow *flow_find(const struct lb_flow_key *key)
+{
+	return flow_is_nowhere(key) ? NULL : flow_find_anywhere(key);
 }
 
 /* The fast path's: only in "flows". What is not there goes the slow path. */

@@ -23,7 +23,7 @@ struct slots {
 
 static inline __u32 table_homes(void *table)
 {
-	return ((struct slots *)table)->n - (LB_FLOW_WINDOW - 1);
+	return LB_SLOTS_BEFORE_BITS(((struct slots *)table)->n) - (LB_FLOW_WINDOW - 1);
 }
 
 static inline struct lb_flow_slot *table_slot(void *table, __u32 at)
@@ -31,6 +31,14 @@ static inline struct lb_flow_slot *table_slot(void *table, __u32 at)
 	struct slots *t = table;
 
 	return at < t->n ? &t->slots[at] : NULL;
+}
+
+static inline __u64 *table_bits(void *table, __u32 home)
+{
+	struct slots *t = table;
+	struct lb_flow_slot *slot = &t->slots[LB_SLOTS_BEFORE_BITS(t->n) + home / LB_HOMES_IN_SLOT];
+
+	return (__u64 *)&slot->flow + home % LB_HOMES_IN_SLOT / 64;
 }
 
 #include "../../bpf/flow_table.h"

@@ -67,6 +67,7 @@ static bool is_there(__u32 n)
 	struct lb_flow want = flow_of(n), *near = table_look(&table, &key, place_of(&key)), *flow = slots_find(&table, &key);
 
 	assert_true(!near || near == flow);
+	assert_true(!flow || table_is_home(&table, place_of(&key)));
 	if (flow)
 		assert_memory_equal(flow, &want, sizeof(want));
 	return flow;
@@ -179,6 +180,47 @@ static void without_room_nothing_changes(void **state)
 		assert_int_equal(table.slots[i].homed & LB_HOME_HELD, 0);
 }
 
+/* What a SYN is spared: a home without flows says so, also when it had some. */
+static void an_empty_home_says_so(void **state)
+{
+	(void)state;
+	table_make(FLOWS);
+	for (__u32 n = 0; n < FLOWS / 4; n++) {
+		struct lb_flow_key key = key_of(n);
+		__u32 home = table_home(&table, place_of(&key));
+
+		assert_int_equal(table_is_home(&table, place_of(&key)), table_homed(&table, home) != 0);
+		assert_true(put(n));
+		assert_true(table_is_home(&table, place_of(&key)));
+	}
+	for (__u32 n = 0; n < FLOWS / 4; n++)
+		assert_true(take_out(n));
+	for (__u32 home = 0; home < table_homes(&table); home++)
+		assert_int_equal(*table_bits(&table, home) >> home % 64 & 1, table_homed(&table, home) != 0);
+}
+
+/* Who has seen a home empty is late: another CPU has just made a flow there, or begun to. */
+static void a_home_in_use_is_not_forgotten(void **state)
+{
+	struct lb_flow_key key = key_of(7);
+	__u64 hash;
+	__u32 home;
+
+	(void)state;
+	table_make(64);
+	hash = place_of(&key);
+	home = table_home(&table, hash);
+	assert_true(put(7));
+	table_home_used(&table, home, false);
+	assert_true(table_is_home(&table, hash));
+	assert_true(take_out(7));
+	assert_false(table_is_home(&table, hash));
+	table_slot(&table, home)->homed |= LB_HOME_HELD;
+	table_home_used(&table, home, true);
+	table_home_used(&table, home, false);
+	assert_true(table_is_home(&table, hash));
+}
+
 static void a_home_that_is_held_lets_nobody_in(void **state)
 {
 	struct lb_flow_key key = key_of(7);
@@ -274,7 +316,7 @@ static void *packets(void *arg)
 
 		__atomic_add_fetch(&progress[me].packets, 1, __ATOMIC_SEQ_CST);
 		flow = slots_find(&table, &key);
-		if (!flow && n < STAYING)
+		if (n < STAYING && (!flow || !table_is_home(&table, place_of(&key))))
 			__atomic_add_fetch(&missed, 1, __ATOMIC_RELAXED);
 		if (!flow && put(n))
 			flow = slots_find(&table, &key);
@@ -337,6 +379,9 @@ static void a_packet_never_holds_anybody_elses_flow(void **state)
 	assert_int_equal(missed, 0);
 	assert_int_equal(wrong, 0);
 	assert_true(freed > STAYING);
+	for (__u32 home = 0; home < table_homes(&table); home++)
+		if (table_homed(&table, home))
+			assert_true(*table_bits(&table, home) >> home % 64 & 1);
 	for (__u32 n = 0; n < STAYING; n++)
 		assert_true(is_there(n));
 }
@@ -348,6 +393,8 @@ int main(void)
 		cmocka_unit_test(it_does_what_a_model_does),
 		cmocka_unit_test(a_full_table_takes_all_its_flows),
 		cmocka_unit_test(without_room_nothing_changes),
+		cmocka_unit_test(an_empty_home_says_so),
+		cmocka_unit_test(a_home_in_use_is_not_forgotten),
 		cmocka_unit_test(a_home_that_is_held_lets_nobody_in),
 		cmocka_unit_test(a_slot_that_is_left_is_not_taken_at_once),
 		cmocka_unit_test(no_flow_is_made_twice),
