@@ -3,7 +3,7 @@
  * The flow table: one array of slots, a flow's key and all that is known of it side by side, so that a packet meets its
  * flow with one cache miss, where the kernel's hash has a bucket and an element to fetch. A flow has two homes, by the halves
  * of one hash, and lives in a free slot close behind either; a home has one bit for each of the slots that its flows may be
- * in (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops), and one that says whether to look in the other,
+ * in (hopscotch hashing, Herlihy, Shavit and Tzafrir 2008, without its hops), and counts those that live at the other,
  * so that a new connection costs one miss too. Five slots in eight may be used: then none was ever refused
  * (flow_table_test, which also prints how far from home they are).
  *
@@ -117,11 +117,32 @@ static __always_inline bool table_take(void *table, __u32 home, __u32 d, const s
 	return true;
 }
 
+/* Whose first home this is lives away from it; the caller holds the home. */
+static __always_inline void table_away_more(__u32 *homed)
+{
+	if ((*homed & LB_HOME_AWAY) != LB_HOME_AWAY)
+		__sync_fetch_and_add(homed, LB_HOME_AWAY_ONE);
+}
+
+/* And does so no more. Who meets another CPU here again and again leaves the number too high: that costs looks, not flows. */
+static __always_inline void table_away_less(__u32 *homed)
+{
+	__u32 was;
+
+	for (int i = 0; i < 4; i++) {
+		was = *(volatile __u32 *)homed;
+		if ((was & LB_HOME_AWAY) == LB_HOME_AWAY ||
+		    __sync_val_compare_and_swap(homed, was, was - LB_HOME_AWAY_ONE) == was)
+			return;
+	}
+}
+
 /* Makes a flow; its slot. TABLE_NONE: it is there already, or has no room near its homes, or somebody is making one. */
 static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key, __u64 hash, const struct lb_flow *flow)
 {
 	__u32 home = table_home(table, hash), other = table_home(table, hash >> 32), at = TABLE_NONE;
 	struct lb_flow_slot *held = table_slot(table, home);
+	bool far = false, away = false;
 
 	if (!held || __sync_fetch_and_or(&held->homed, LB_HOME_HELD) & LB_HOME_HELD)
 		return TABLE_NONE;
@@ -134,33 +155,45 @@ static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key,
 		if (d < TABLE_NEAR || at != TABLE_NONE)
 			continue;
 		if (d == TABLE_NEAR)
-			__sync_fetch_and_or(&held->homed, LB_HOME_AWAY);
-		if (table_take(table, other, d - TABLE_NEAR, key, flow))
+			table_away_more(&held->homed);
+		away = table_take(table, other, d - TABLE_NEAR, key, flow);
+		if (away)
 			at = other + d - TABLE_NEAR;
+		far = true;
 	}
+	if (far && !away)
+		table_away_less(&held->homed);
 out:
 	__sync_fetch_and_and(&held->homed, ~LB_HOME_HELD);
 	return at;
 }
 
+static __always_inline void table_leave(void *table, __u32 home, struct lb_flow_slot *slot)
+{
+	if (!slot->homed)
+		table_home_used(table, home, false);
+}
+
 /* at: of a flow. From now on nobody finds it; the sweep makes its slot free. False: it is gone already. */
 static __noinline bool table_remove(void *table, __u32 at, __u64 hash)
 {
-	struct lb_flow_slot *home, *slot = table_slot(table, at);
-	__u32 d, bit;
+	__u32 home = table_home(table, hash), first = home, d, bit;
+	struct lb_flow_slot *slot = table_slot(table, at), *held;
 
-	for (int choice = 0; slot && choice < 2; choice++, hash >>= 32) {
-		d = at - table_home(table, hash);
-		home = table_slot(table, at - d);
-		if (d >= LB_FLOW_WINDOW || !home)
+	for (int choice = 0; slot && choice < 2; choice++, home = table_home(table, hash >> 32)) {
+		d = at - home;
+		held = table_slot(table, home);
+		bit = 1u << (d & 31);
+		if (d >= LB_FLOW_WINDOW || !held || !(__sync_fetch_and_and(&held->homed, ~bit) & bit))
 			continue;
-		bit = 1u << d;
-		if (__sync_fetch_and_and(&home->homed, ~bit) & bit) {
-			__sync_lock_test_and_set(&slot->claim, LB_SLOT_LEAVING);
-			if (!home->homed)
-				table_home_used(table, at - d, false);
-			return true;
+		__sync_lock_test_and_set(&slot->claim, LB_SLOT_LEAVING);
+		table_leave(table, home, held);
+		held = choice ? table_slot(table, first) : NULL;
+		if (held) {
+			table_away_less(&held->homed);
+			table_leave(table, first, held);
 		}
+		return true;
 	}
 	return false;
 }

@@ -215,9 +215,10 @@ struct lb_pending_set {
 #define LB_SEEN_LAG_NS		1000000000ULL
 
 /* --- map "flows": the flow table (flow_table.h). Writer: the program; read by lbd through mmap. --- */
-#define LB_FLOW_WINDOW	30		/* a flow is at most so many slots from its home, less one */
-#define LB_HOME_BITS	0x3fffffffU
-#define LB_HOME_AWAY	0x40000000U	/* of a first home: one of its flows lives, or has lived, at its second */
+#define LB_FLOW_WINDOW	28		/* a flow is at most so many slots from its home, less one */
+#define LB_HOME_BITS	0x0fffffffU
+#define LB_HOME_AWAY	0x70000000U	/* of a first home: how many of its flows live at their second. Seven: or more, for good */
+#define LB_HOME_AWAY_ONE 0x10000000U
 #define LB_HOME_HELD	0x80000000U	/* a CPU is making a flow whose first home this is */
 
 enum lb_slot_claim {

@@ -180,23 +180,57 @@ static void without_room_nothing_changes(void **state)
 		assert_int_equal(table.slots[i].homed & LB_HOME_HELD, 0);
 }
 
-/* What a SYN is spared: a home without flows says so, also when it had some. */
+/* What a SYN is spared: a home without flows says so, and keeps nothing of those it had; but for homes that had very many
+ * flows elsewhere. */
 static void an_empty_home_says_so(void **state)
 {
+	__u32 away = 0, lost = 0;
+
 	(void)state;
 	table_make(FLOWS);
-	for (__u32 n = 0; n < FLOWS / 4; n++) {
+	for (__u32 n = 0; n < FLOWS; n++) {
 		struct lb_flow_key key = key_of(n);
 		__u32 home = table_home(&table, place_of(&key));
 
-		assert_int_equal(table_is_home(&table, place_of(&key)), table_homed(&table, home) != 0);
+		assert_true(!table_is_home(&table, place_of(&key)) || table_homed(&table, home));
 		assert_true(put(n));
 		assert_true(table_is_home(&table, place_of(&key)));
 	}
-	for (__u32 n = 0; n < FLOWS / 4; n++)
-		assert_true(take_out(n));
 	for (__u32 home = 0; home < table_homes(&table); home++)
+		away += (table_homed(&table, home) & LB_HOME_AWAY) / LB_HOME_AWAY_ONE;
+	for (__u32 n = 0; n < FLOWS; n++)
+		assert_true(take_out(n));
+	for (__u32 home = 0; home < table_homes(&table); home++) {
+		assert_in_set(table_homed(&table, home), ((unsigned long[]) { 0, LB_HOME_AWAY }), 2);
 		assert_int_equal(*table_bits(&table, home) >> home % 64 & 1, table_homed(&table, home) != 0);
+		lost += table_homed(&table, home) != 0;
+	}
+	assert_in_range(away, FLOWS / 100, FLOWS);
+	assert_in_range(lost, 0, FLOWS / 1000);
+}
+
+/* More flows of one home live elsewhere than it can count: then it says for ever that there may be some. */
+static void a_home_counts_up_to_seven(void **state)
+{
+	__u32 mine[9], n = 0, home = 20, away = LB_HOME_AWAY / LB_HOME_AWAY_ONE;
+
+	(void)state;
+	table_make(256);
+	for (__u32 d = 0; d < LB_FLOW_WINDOW; d++)
+		table_slot(&table, home + d)->claim = LB_SLOT_LEAVING;
+	for (__u32 i = 0; i < 9; mine[i++] = n++)
+		for (struct lb_flow_key key = key_of(n); table_home(&table, place_of(&key)) != home; key = key_of(n))
+			n++;
+	for (__u32 i = 0; i < 9; i++) {
+		assert_true(put(mine[i]));
+		assert_int_equal(table_homed(&table, home), (i < away ? i + 1 : away) * LB_HOME_AWAY_ONE);
+	}
+	for (__u32 i = 0; i < 9; i++) {
+		for (__u32 j = 0; j < 9; j++)
+			assert_int_equal(is_there(mine[j]), j >= i);
+		assert_true(take_out(mine[i]));
+	}
+	assert_int_equal(table_homed(&table, home), LB_HOME_AWAY);
 }
 
 /* Who has seen a home empty is late: another CPU has just made a flow there, or begun to. */
@@ -394,6 +428,7 @@ int main(void)
 		cmocka_unit_test(a_full_table_takes_all_its_flows),
 		cmocka_unit_test(without_room_nothing_changes),
 		cmocka_unit_test(an_empty_home_says_so),
+		cmocka_unit_test(a_home_counts_up_to_seven),
 		cmocka_unit_test(a_home_in_use_is_not_forgotten),
 		cmocka_unit_test(a_home_that_is_held_lets_nobody_in),
 		cmocka_unit_test(a_slot_that_is_left_is_not_taken_at_once),
