@@ -19,7 +19,7 @@ contenders=("$@")
 
 # Messages per session, bytes per message, sessions.
 shapes=()
-for shape in ${SESSIONS_SHAPES:-1x1024x4000 100x1024x60 1x1048576x200 100x1048576x4}; do
+for shape in ${SESSIONS_SHAPES:-1x1024x8000 100x1024x200 1x1048576x400 100x1048576x4}; do
 	shapes+=("$shape")
 done
 
