@@ -79,7 +79,7 @@ struct {
 	__type(value, __u64);
 } rotors SEC(".maps");
 
-/* Half-open connections, in sets (pending.h). Writer: the program. Full: the oldest of a set goes. */
+/* Half-open connections, in sets (pending.h). Writer: the program. Full: those of a set go in turn. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LB_PENDING_SETS);
