@@ -45,18 +45,15 @@ static __always_inline void flow_record_wait(struct lb_flow *flow, __u64 wait_ns
 		flow->longest_ms = ms > 0xffffffff ? 0xffffffff : ms;
 }
 
-/* Leaves the open states, whoever calls: to is CLOSING, ABORTED or RESET. Returns the state it had. */
-__noinline __u32 flow_end(struct lb_flow *flow, __u32 to)
+/* A flow has left this state: whoever exchanged it calls this once. */
+__noinline int flow_count_end(struct lb_flow *flow, __u32 old)
 {
 	struct lb_replies *r;
 	struct lb_load *load;
-	__u32 old, id, bucket;
+	__u32 id, bucket;
 
-	if (!flow)
-		return LB_FLOW_CLOSING;
-	old = __sync_lock_test_and_set((__u32 *)&flow->state, to);
-	if (old != LB_FLOW_SERVER && old != LB_FLOW_CLIENT)
-		return old;
+	if (!flow || (old != LB_FLOW_SERVER && old != LB_FLOW_CLIENT))
+		return 0;
 	id = flow->backend;
 	load = flow_load(flow);
 	r = bpf_map_lookup_elem(&replies, &id);
@@ -68,6 +65,15 @@ __noinline __u32 flow_end(struct lb_flow *flow, __u32 to)
 	}
 	if (r && bucket < LB_HIST_BUCKETS)
 		r->longest[bucket]++;
+	return 0;
+}
+
+/* Leaves the open states, whoever calls: to is CLOSING, ABORTED or RESET. Returns the state it had. */
+static __always_inline __u32 flow_end(struct lb_flow *flow, __u32 to)
+{
+	__u32 old = __sync_lock_test_and_set((__u32 *)&flow->state, to);
+
+	flow_count_end(flow, old);
 	return old;
 }
 
@@ -251,9 +257,10 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 	__u32 zero = 0;
 	struct lb_totals *total = bpf_map_lookup_elem(&totals, &zero);
 	struct lb_load *load;
+	__u32 state;
 	bool made;
 
-	fresh.state = LB_FLOW_CLOSING; /* counted only once it is in */
+	fresh.state = old ? LB_FLOW_STATE_MAX : LB_FLOW_CLOSING; /* counted only once it is in */
 	fresh.rtt_us = fresh.marks & (LB_MARK_RETRIED | LB_MARK_PICKUP) ? 0 : (now - fresh.seen_ns) / 1000;
 	fresh.marks = fresh.marks & LB_MARK_PICKUP ? 0 : LB_MARK_FRESH;
 	fresh.client_next = pkt->seq;
@@ -262,7 +269,15 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 	fresh.turn_ns = now;
 	fresh.retries = 0;
 	if (old) {
-		flow_end(old, LB_FLOW_CLOSING);
+		/* as in resize.h: who exchanges the state for this one has the flow for himself */
+		state = __sync_lock_test_and_set((__u32 *)&old->state, LB_FLOW_STATE_MAX);
+		if (state == LB_FLOW_STATE_MAX)
+			return NULL;
+		if (!(old->marks & LB_MARK_SUPERSEDED)) { /* another CPU has just done all this */
+			__sync_lock_test_and_set((__u32 *)&old->state, state);
+			return old;
+		}
+		flow_count_end(old, state);
 		__builtin_memcpy(old, &fresh, sizeof(fresh));
 	} else {
 		made = total && __sync_fetch_and_add(&total->flow_entries, 1) < total->flow_limit &&

@@ -15,6 +15,7 @@
 #define SWEEPS	20     /* between two grace periods */
 
 static pthread_barrier_t gate;
+static __u32 first_seq;	/* of the connections that are being opened */
 static bool done;
 
 static void pin(int cpu)
@@ -76,7 +77,7 @@ static void *acks(void *arg)
 	for (__u32 batch = 0; batch < BATCHES; batch++) {
 		pthread_barrier_wait(&gate);
 		for (__u32 i = 0; i < BATCH; i++) {
-			struct pkt ack = packet(batch * BATCH + i, ACK, CLIENT_ISN + 1);
+			struct pkt ack = packet(batch * BATCH + i, ACK, first_seq + 1);
 
 			run_quietly(&ack);
 		}
@@ -85,18 +86,17 @@ static void *acks(void *arg)
 	return NULL;
 }
 
-static void the_first_words_on_two_cpus_make_one_flow(void **state)
+/* Connections on all ports, the first words of each on every CPU. */
+static void open_all(void)
 {
 	pthread_t threads[CPUS];
-	__u32 open;
 
-	(void)state;
 	pthread_barrier_init(&gate, NULL, CPUS + 1);
 	for (uintptr_t i = 0; i < CPUS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, acks, (void *)i), 0);
 	for (__u32 batch = 0; batch < BATCHES; batch++) {
 		for (__u32 i = 0; i < BATCH; i++) {
-			struct pkt syn = packet(batch * BATCH + i, SYN, CLIENT_ISN);
+			struct pkt syn = packet(batch * BATCH + i, SYN, first_seq);
 
 			assert_int_equal(run_quietly(&syn), XDP_TX);
 		}
@@ -106,9 +106,38 @@ static void the_first_words_on_two_cpus_make_one_flow(void **state)
 	for (int i = 0; i < CPUS; i++)
 		pthread_join(threads[i], NULL);
 	pthread_barrier_destroy(&gate);
+}
+
+static void the_first_words_on_two_cpus_make_one_flow(void **state)
+{
+	__u32 open;
+
+	(void)state;
+	first_seq = CLIENT_ISN;
+	open_all();
 	expect_agreement(&open);
 	assert_int_equal(open, BATCHES * BATCH);
 	expect_load(V4, LB_MODE_DSR, open, open, open);
+}
+
+/* The same ports again, some after a RST, some as if the client had been switched off and on. */
+static void first_words_on_ports_used_before_make_one_flow_too(void **state)
+{
+	__u32 open;
+
+	(void)state;
+	first_seq = CLIENT_ISN;
+	open_all();
+	for (__u32 port = 0; port < BATCHES * BATCH; port += 2) {
+		struct pkt rst = packet(port, RST, first_seq + 1);
+
+		run_quietly(&rst);
+	}
+	first_seq += 1 << 20;
+	open_all();
+	expect_agreement(&open);
+	assert_int_equal(open, BATCHES * BATCH);
+	expect_load(V4, LB_MODE_DSR, open, open, 2 * open);
 }
 
 /* As lbd does it (flow_table.c): the exchange of a map in a map waits for the programs that run. */
@@ -181,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_first_words_on_two_cpus_make_one_flow, world_setup),
+		cmocka_unit_test_setup(first_words_on_ports_used_before_make_one_flow_too, world_setup),
 		cmocka_unit_test_setup(a_sweep_between_connections_on_the_same_ports_loses_no_count, world_setup),
 	};
 
