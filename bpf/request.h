@@ -145,6 +145,8 @@ static __always_inline enum lb_verdict request_stray(struct request *rq)
 
 static __always_inline enum lb_verdict request_pending(struct request *rq, struct lb_flow **flow, struct lb_flow *pend)
 {
+	bool needs_room;
+
 	if (pend->backend == LB_NO_BACKEND) {
 		pend->seen_ns = rq->now;
 		return LB_PASS_REFUSED;
@@ -159,9 +161,10 @@ static __always_inline enum lb_verdict request_pending(struct request *rq, struc
 		return LB_TX_REQUEST;
 	}
 	if (flow_may_promote(pend, rq->pkt, rq->svc->mode)) {
+		needs_room = !*flow;
 		*flow = flow_promote(&rq->key, pend, *flow, rq->pkt, rq->now);
 		if (!*flow) /* or another CPU is at it, and the client will repeat itself */
-			return request_table_is_full() ? LB_RESET_TABLE_FULL : LB_DROP_HALF_OPEN;
+			return needs_room && request_table_is_full() ? LB_RESET_TABLE_FULL : LB_DROP_HALF_OPEN;
 		pending_forget(&rq->key, rq->hash);
 		return LB_NEXT;
 	}

@@ -60,11 +60,40 @@ static void a_promotion_that_is_in_somebodys_way_is_repeated(void **state)
 	assert_int_equal(world.totals->flow_entries, 4);
 }
 
+/* Another CPU is taking over the flow whose ports are used again: that needs no room, so a full table is no reason. */
+static void a_take_over_that_is_in_somebodys_way_is_repeated(void **state)
+{
+	(void)state;
+	EACH_KIND(family, mode) {
+		__u32 again = CLIENT_ISN + (1 << 20);
+		struct lb_flow_key key = usual_key(family, mode);
+		struct pkt in = request_of(family, mode, ACK), want;
+		struct lb_flow *flow;
+		__u64 limit = world.totals->flow_limit;
+
+		handshake(family, mode);
+		client_says("SYN", family, mode, SYN, again, 0, 0, LB_TX_SYN);
+		if (mode == LB_MODE_NAT)
+			server_says("SYN-ACK", family, SYN | ACK, SERVER_ISN, again + 1, 0, LB_TX_REPLY);
+		flow = slots_find(&world.flows, &key);
+		flow->state = LB_FLOW_STATE_MAX;
+		world.totals->flow_limit = world.totals->flow_entries;
+		in.seq = again + 1;
+		want = at_backend(&in, mode, 0);
+		expect("the first ACK", &in, LB_DROP_HALF_OPEN, NULL);
+		flow->state = LB_FLOW_SERVER;
+		expect("the second", &in, LB_TX_REQUEST, &want);
+		expect_load(family, mode, 1, 1, 2);
+		world.totals->flow_limit = limit;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_flow_far_from_its_homes_is_found, world_setup),
 		cmocka_unit_test_setup(a_promotion_that_is_in_somebodys_way_is_repeated, world_setup),
+		cmocka_unit_test_setup(a_take_over_that_is_in_somebodys_way_is_repeated, world_setup),
 	};
 
 	world_open(BIG_TABLE);
