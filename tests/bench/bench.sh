@@ -47,9 +47,9 @@ all)
 	run "$HERE/mail.sh"
 	;;
 quick)
-	run "$OUT/packet_bench" --json "$OUT/packet.json" --quick --rounds 3 --repeat 50000
-	run PPS_ROUNDS=2 PPS_SECONDS=0.5 "$HERE/pps.sh"
-	run SESSIONS_ROUNDS=1 SESSIONS_SHAPES="1x1024x1000 100x1024x20" "$HERE/sessions.sh" direct redirect mailxdp-nat nft haproxy nginx
+	run "$OUT/packet_bench" --json "$OUT/packet.json" --quick --rounds 7
+	run PPS_ROUNDS=3 PPS_SECONDS=0.5 "$HERE/pps.sh"
+	run SESSIONS_ROUNDS=2 SESSIONS_SHAPES="1x1024x2000 100x1024x40" "$HERE/sessions.sh" direct redirect mailxdp-nat nft haproxy nginx
 	;;
 mail) run "$HERE/mail.sh" ;;
 esac
