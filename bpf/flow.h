@@ -68,12 +68,16 @@ __noinline int flow_count_end(struct lb_flow *flow, __u32 old)
 	return 0;
 }
 
-/* Leaves the open states, whoever calls: to is CLOSING, ABORTED or RESET. Returns the state it had. */
+/* Leaves the open states, whoever calls: to is CLOSING, ABORTED or RESET. Returns the state it had; LB_FLOW_STATE_MAX: the flow
+ * is another CPU's, which moves it or takes it over, and stays so. */
 static __always_inline __u32 flow_end(struct lb_flow *flow, __u32 to)
 {
-	__u32 old = __sync_lock_test_and_set((__u32 *)&flow->state, to);
+	__u32 old = __sync_lock_test_and_set((__u32 *)&flow->state, LB_FLOW_STATE_MAX);
 
-	flow_count_end(flow, old);
+	if (old == LB_FLOW_STATE_MAX)
+		return old;
+	flow_count_end(flow, old); /* before anybody can make it another backend's */
+	__sync_lock_test_and_set((__u32 *)&flow->state, to);
 	return old;
 }
 
@@ -284,7 +288,7 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 		       flow_insert(key, &fresh);
 		if (!made && total)
 			__sync_fetch_and_sub(&total->flow_entries, 1);
-		flow = flow_find(key);
+		flow = flow_find_anywhere(key);
 		if (!made || !flow)
 			return flow; /* another CPU was first, or the table is full */
 	}
@@ -296,7 +300,7 @@ static __noinline struct lb_flow *flow_promote(const struct lb_flow_key *key, st
 	}
 	__sync_lock_test_and_set((__u32 *)&flow->state, LB_FLOW_SERVER);
 	/* the sweep may just have taken out what it took for a flow that is over (sweep_remove) */
-	if (old && flow_find(key) != old) {
+	if (old && flow_find_anywhere(key) != old) {
 		flow_end(flow, LB_FLOW_ABORTED);
 		return NULL;
 	}

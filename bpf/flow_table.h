@@ -14,7 +14,7 @@
  * is dropped, and repeated.
  *
  * Behind the slots there is one bit for each home, set while some flow may have it as its first. A SYN asks this bit before
- * anything else: a flood meets some tens of kilobytes that stay in the cache, and not the table.
+ * anything else: in a table with air a flood mostly meets these bits, 39 KB for the default size, and not the table.
  *
  * Knows slots and keys, not what a flow is. The host's tests compile it too: what a table is (table_homes(), table_slot(),
  * table_bits()) is its includer's.
@@ -85,17 +85,12 @@ static __always_inline bool table_is_home(void *table, __u64 hash)
 	return !bits || *bits >> home % 64 & 1;
 }
 
-/* The caller holds the home, or has seen its word at 0. Whoever makes a flow holds the home first and then sets the bit, so
- * one of the two sees what the other did. */
-static __always_inline void table_home_used(void *table, __u32 home, bool used)
+/* The caller holds the home. */
+static __always_inline void table_mark_home(void *table, __u32 home)
 {
 	__u64 *bits = table_bits(table, home), bit = 1ULL << home % 64;
 
-	if (!bits)
-		return;
-	if (!used)
-		__sync_fetch_and_and(bits, ~bit);
-	if (!(*bits & bit) && table_homed(table, home))
+	if (bits && !(*bits & bit))
 		__sync_fetch_and_or(bits, bit);
 }
 
@@ -117,14 +112,14 @@ static __always_inline bool table_take(void *table, __u32 home, __u32 d, const s
 	return true;
 }
 
-/* Whose first home this is lives away from it; the caller holds the home. */
+/* One more flow of this home lives at its second; the caller holds the home. */
 static __always_inline void table_away_more(__u32 *homed)
 {
 	if ((*homed & LB_HOME_AWAY) != LB_HOME_AWAY)
 		__sync_fetch_and_add(homed, LB_HOME_AWAY_ONE);
 }
 
-/* And does so no more. Who meets another CPU here again and again leaves the number too high: that costs looks, not flows. */
+/* One less. Who meets another CPU here again and again leaves the number too high: that costs looks, not flows. */
 static __always_inline void table_away_less(__u32 *homed)
 {
 	__u32 was;
@@ -146,7 +141,7 @@ static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key,
 
 	if (!held || __sync_fetch_and_or(&held->homed, LB_HOME_HELD) & LB_HOME_HELD)
 		return TABLE_NONE;
-	table_home_used(table, home, true);
+	table_mark_home(table, home);
 	if (table_search(table, key, hash) != TABLE_NONE)
 		goto out;
 	for (__u32 d = 0; d < LB_FLOW_WINDOW && at == TABLE_NONE; d++) {
@@ -156,7 +151,7 @@ static __noinline __u32 table_insert(void *table, const struct lb_flow_key *key,
 			continue;
 		if (d == TABLE_NEAR)
 			table_away_more(&held->homed);
-		away = table_take(table, other, d - TABLE_NEAR, key, flow);
+		away = other != home && table_take(table, other, d - TABLE_NEAR, key, flow);
 		if (away)
 			at = other + d - TABLE_NEAR;
 		far = true;
@@ -168,10 +163,15 @@ out:
 	return at;
 }
 
+/* The home has one flow less. Whoever takes its bit away holds it, so that nobody makes a flow there meanwhile. */
 static __always_inline void table_leave(void *table, __u32 home, struct lb_flow_slot *slot)
 {
-	if (!slot->homed)
-		table_home_used(table, home, false);
+	__u64 *bits = table_bits(table, home);
+
+	if (!bits || slot->homed || __sync_val_compare_and_swap(&slot->homed, 0, LB_HOME_HELD))
+		return;
+	__sync_fetch_and_and(bits, ~(1ULL << home % 64));
+	__sync_fetch_and_and(&slot->homed, ~LB_HOME_HELD);
 }
 
 /* at: of a flow. From now on nobody finds it; the sweep makes its slot free. False: it is gone already. */

@@ -233,10 +233,11 @@ static void a_home_counts_up_to_seven(void **state)
 	assert_int_equal(table_homed(&table, home), LB_HOME_AWAY);
 }
 
-/* Who has seen a home empty is late: another CPU has just made a flow there, or begun to. */
+/* Who takes the last flow out of a home is late: another CPU has just made one there, or has begun to. */
 static void a_home_in_use_is_not_forgotten(void **state)
 {
 	struct lb_flow_key key = key_of(7);
+	struct lb_flow_slot *held;
 	__u64 hash;
 	__u32 home;
 
@@ -244,15 +245,18 @@ static void a_home_in_use_is_not_forgotten(void **state)
 	table_make(64);
 	hash = place_of(&key);
 	home = table_home(&table, hash);
+	held = table_slot(&table, home);
 	assert_true(put(7));
-	table_home_used(&table, home, false);
+	table_leave(&table, home, held);
 	assert_true(table_is_home(&table, hash));
 	assert_true(take_out(7));
 	assert_false(table_is_home(&table, hash));
-	table_slot(&table, home)->homed |= LB_HOME_HELD;
-	table_home_used(&table, home, true);
-	table_home_used(&table, home, false);
+	assert_int_equal(held->homed, 0);
+	held->homed |= LB_HOME_HELD;
+	table_mark_home(&table, home);
+	table_leave(&table, home, held);
 	assert_true(table_is_home(&table, hash));
+	assert_int_equal(held->homed, LB_HOME_HELD);
 }
 
 static void a_home_that_is_held_lets_nobody_in(void **state)
