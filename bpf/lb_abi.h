@@ -219,7 +219,7 @@ struct lb_pending_set {
 #define LB_HOME_BITS	0x0fffffffU
 #define LB_HOME_AWAY	0x70000000U	/* of a first home: how many of its flows live at their second. Seven: or more, for good */
 #define LB_HOME_AWAY_ONE 0x10000000U
-#define LB_HOME_HELD	0x80000000U	/* a CPU is making a flow whose first home this is */
+#define LB_HOME_HELD	0x80000000U	/* a CPU is making a flow whose first home this is, or takes the home's bit away */
 
 enum lb_slot_claim {
 	LB_SLOT_FREE = 0,

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the benchmarks in the lab have in common: a place for their figures, and the contest: contender after
-# contender, each in a lab of its own, then again. Sourced first by each of them, brings the lab, the wires and the peers. What is
-# measured, and how, is the script's business.
+# contender, each in a lab of its own, then again. Sourced first by each of them, brings the lab, the wires and the
+# peers. What is measured, and how, is the script's business.
 
 # shellcheck source=../harness/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../harness/lab.sh"

@@ -267,9 +267,10 @@ def part_sessions():
     shapes = in_order((r["messages"], r["bytes"]) for r in runs)
     say("## SMTP sessions")
     say()
-    say("smtp-source to smtp-sink, one client, one mail server, wires between them and no switch. CPU is that of the whole machine, the mail programs' too; "
-        "\"added\" takes off the direct connection's of the same round. \"redirect\" is an XDP program that only redirects: over veth every XDP program "
-        "pays for turning skbs into frames and back, which a NIC's driver does not; mailxdp's own work is what it adds to that.")
+    say("smtp-source to smtp-sink, one client, one mail server, wires between them and no switch. CPU is that of the whole "
+        "machine, the mail programs' too; \"added\" takes off the direct connection's of the same round. \"redirect\" is an XDP "
+        "program that only redirects: over veth every XDP program pays for turning skbs into frames and back, which a NIC's "
+        "driver does not; mailxdp's own work is what it adds to that.")
     say()
     say_skipped(skipped)
     added_first = {}

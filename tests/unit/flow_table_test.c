@@ -417,9 +417,8 @@ static void a_packet_never_holds_anybody_elses_flow(void **state)
 	assert_int_equal(missed, 0);
 	assert_int_equal(wrong, 0);
 	assert_true(freed > STAYING);
-	for (__u32 home = 0; home < table_homes(&table); home++)
-		if (table_homed(&table, home))
-			assert_true(*table_bits(&table, home) >> home % 64 & 1);
+	EACH_FLOW(slot, &table)
+		assert_true(table_is_home(&table, place_of(&slot->key)));
 	for (__u32 n = 0; n < STAYING; n++)
 		assert_true(is_there(n));
 }
